@@ -1,0 +1,82 @@
+"""The sessions: `nox -l` is the menu, `nox` runs the default set.
+
+What follows `--` goes on to pytest, ruff or mypy: `nox -s e2e -- -n 4`.
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["lint", "typecheck", "unit", "integration", "e2e", "examples"]
+
+PYPROJECT = Path("pyproject.toml")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install the project and a dependency group, once for each state of pyproject.toml."""
+    done = Path(session.virtualenv.location, "installed")
+    wanted = hashlib.sha256(PYPROJECT.read_bytes()).hexdigest()
+    if not done.exists() or done.read_text() != wanted:
+        dependencies = nox.project.dependency_groups(nox.project.load_toml(PYPROJECT), group)
+        session.install("--editable", ".", *dependencies)
+        done.write_text(wanted)
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
+    install(session, "test")
+    session.run("pytest", *arguments, *session.posargs)
+
+
+@nox.session
+def unit(session: nox.Session) -> None:
+    """Test the code alone, without any database."""
+    pytest(session, "tests/unit")
+
+
+@nox.session
+def integration(session: nox.Session) -> None:
+    """Test the service in this process, on a database for each worker."""
+    pytest(session, "tests/integration", "-n", "2")
+
+
+@nox.session
+def e2e(session: nox.Session) -> None:
+    """Test the service from outside: every example, in a process of its own."""
+    pytest(session, "tests/e2e", "-n", "2")
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples as a person does, with a summary."""
+    install(session, "test")
+    session.run("python", "examples/run_all.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    install(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, "typecheck")
+    session.run("mypy", *session.posargs)
+
+
+@nox.session(default=False)
+def dev(session: nox.Session) -> None:
+    """Make .venv: the project, editable, with nox, invoke and all it needs."""
+    dependencies = nox.project.dependency_groups(nox.project.load_toml(PYPROJECT), "dev")
+    session.install("uv")
+    session.run("uv", "venv", "--allow-existing", "--python", sys.executable, ".venv")
+    session.run("uv", "pip", "install", "--python", ".venv", "--editable", ".", *dependencies)

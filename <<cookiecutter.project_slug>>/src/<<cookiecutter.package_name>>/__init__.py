@@ -1,0 +1,1 @@
+"""The service. It knows nothing of tests: nothing here imports testdb."""

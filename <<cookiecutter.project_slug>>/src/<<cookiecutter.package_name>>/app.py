@@ -1,0 +1,31 @@
+"""The application, made by a function: importing this module opens nothing and reads nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from <<cookiecutter.package_name>> import candles, health, users
+from <<cookiecutter.package_name>>.databases import Databases
+from <<cookiecutter.package_name>>.settings import Settings
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Make the application. Without settings they are read from the environment, now.
+
+    Engines are made and disposed by the lifespan, in the event loop that serves.
+    """
+    configured = settings or Settings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.databases = Databases(configured)
+        try:
+            yield
+        finally:
+            await app.state.databases.dispose()
+
+    app = FastAPI(title=<< cookiecutter.project_name | tojson >>, lifespan=lifespan)
+    for feature in (health, users, candles):
+        app.include_router(feature.router)
+    return app

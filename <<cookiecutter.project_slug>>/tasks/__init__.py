@@ -1,0 +1,7 @@
+"""The tasks: `invoke --list` shows them."""
+
+from invoke.collection import Collection
+
+from tasks import db, examples, server
+
+namespace = Collection(db, examples, server)

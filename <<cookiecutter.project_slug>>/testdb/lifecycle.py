@@ -1,0 +1,98 @@
+"""Create and drop: the only place that issues CREATE DATABASE and DROP DATABASE."""
+
+import os
+import socket
+from datetime import datetime, timedelta
+from typing import cast
+
+import psycopg
+from psycopg import sql
+
+from testdb.errors import RefusedError
+from testdb.names import Name
+from testdb.ownership import Disposable, Kind, Marker, Strategy
+from testdb.project import PROJECT
+
+
+def server_clock(connection: psycopg.Connection) -> datetime:
+    """Read the server's clock: the only one that hosts which share a server agree on."""
+    ((now,),) = connection.execute("SELECT clock_timestamp()").fetchall()
+    return cast("datetime", now)
+
+
+def mark(  # noqa: PLR0913  a marker says all of this
+    connection: psycopg.Connection,
+    *,
+    run: str,
+    role: str,
+    worker: str,
+    logical: str,
+    kind: Kind,
+    kept_days: float | None = None,
+    fingerprint: str | None = None,
+) -> Marker:
+    """Make the marker of a new database; a person keeps it for so many days."""
+    created = server_clock(connection)
+    return Marker(
+        project=PROJECT,
+        run=run,
+        role=role,
+        worker=worker,
+        logical=logical,
+        kind=kind,
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        created=created,
+        kept_until=None if kept_days is None else created + timedelta(days=kept_days),
+        fingerprint=fingerprint,
+    )
+
+
+def create(
+    connection: psycopg.Connection,
+    name: Name,
+    marker: Marker,
+    template: Name | None = None,
+    strategy: Strategy | None = None,
+) -> None:
+    """Create a database, empty or as a clone of a template, and put the marker on it.
+
+    Raises:
+        psycopg.Error: the server refuses; nothing is left behind that a sweep does not remove.
+    """
+    source = (
+        sql.SQL("template0 ENCODING 'UTF8'") if template is None else sql.Identifier(str(template))
+    )
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(str(name)), source)
+    if strategy is not None:
+        statement += sql.SQL(" STRATEGY ") + sql.SQL(strategy)
+    connection.execute(statement)
+    comment(connection, name, marker)
+
+
+def comment(connection: psycopg.Connection, name: Name, marker: Marker) -> None:
+    """Write a marker on a database."""
+    connection.execute(
+        sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+            sql.Identifier(str(name)), sql.Literal(marker.model_dump_json(exclude_none=True))
+        )
+    )
+
+
+def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bool = False) -> None:
+    """Drop a database that passed the rule. One that has gone already is no error.
+
+    Raises:
+        RefusedError: somebody is connected to it, and their sessions are not to be ended.
+    """
+    identifier = sql.Identifier(str(proven.name))
+    force = sql.SQL(" WITH (FORCE)" if end_sessions else "")
+    try:
+        if proven.is_template:
+            connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}{}").format(identifier, force))
+    except psycopg.errors.ObjectInUse as error:
+        msg = f"{proven.name} was not dropped: {error.diag.message_detail or error}"
+        raise RefusedError(msg) from None
+    except psycopg.errors.InvalidCatalogName:
+        return

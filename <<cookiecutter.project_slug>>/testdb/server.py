@@ -1,0 +1,139 @@
+"""Which server: the external one that TESTDB_SERVER_URL names, else the embedded one."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote
+
+import psycopg
+from sqlalchemy import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from testdb import embedded
+from testdb.errors import ServerError
+
+VARIABLE: Final = "TESTDB_SERVER_URL"
+DRIVER: Final = "postgresql+psycopg"
+MAINTENANCE: Final = "postgres"
+"""The one database that everybody takes advisory locks in: they hold within one database only."""
+CONNECT_SECONDS: Final = 10
+UNHURRIED: Final = " ".join(
+    f"-c {timeout}=0" for timeout in ("statement_timeout", "lock_timeout", "idle_session_timeout")
+)
+"""A lease is idle for long, and waits for locks for long, whatever the server's defaults are."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A PostgreSQL cluster that takes disposable databases. Its URL prints without the password."""
+
+    kind: Literal["embedded", "external"]
+    url: URL
+
+    def url_of(self, database: str) -> URL:
+        """Make the URL of one of its databases."""
+        return self.url.set(database=database)
+
+    def connect(self, application_name: str = "testdb") -> psycopg.Connection:
+        """Connect to the maintenance database, in autocommit mode, without timeouts.
+
+        Raises:
+            ServerError: the server is out of reach or refuses us.
+        """
+        try:
+            return psycopg.connect(
+                autocommit=True,
+                **{
+                    "connect_timeout": CONNECT_SECONDS,
+                    **self.url.translate_connect_args(database="dbname", username="user"),
+                    **self.url.query,
+                    "application_name": application_name,
+                    "options": f"{self.url.query.get('options', '')} {UNHURRIED}",
+                },
+            )
+        except psycopg.OperationalError as error:
+            reason = str(error)
+        # Outside of the handler, so that no traceback shows frames with the password.
+        raise ServerError(self._out_of_reach(reason))
+
+    def refuse_unfit(self, connection: psycopg.Connection) -> None:
+        """Make sure that databases can be created here.
+
+        Raises:
+            ServerError: the role lacks CREATEDB.
+        """
+        row = connection.execute(
+            "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        ).fetchone()
+        if row is None or not row[0]:
+            role = connection.info.user
+            msg = (
+                f"The role {role} of {VARIABLE} ({self.url}) may not create databases. "
+                f'Have an administrator run: ALTER ROLE "{role}" CREATEDB'
+            )
+            raise ServerError(msg)
+
+    def _out_of_reach(self, reason: str) -> str:
+        if self.kind == "embedded":
+            return f"The embedded PostgreSQL went away: {reason} The next run starts it anew."
+        return (
+            f"The server of {VARIABLE} ({self.url}) cannot be used: {reason} "
+            f"Correct the URL, start the server, or unset {VARIABLE} to use the embedded one."
+        )
+
+
+@contextmanager
+def running() -> Iterator[Server]:
+    """Use the server: the external one if TESTDB_SERVER_URL is set, else the embedded one.
+
+    The embedded server is started if need be, and stays up at least as long as this context.
+
+    Raises:
+        ServerError: there is no server that can be used.
+    """
+    configured = os.environ.get(VARIABLE)
+    if configured:
+        yield _external(configured)
+        return
+    with embedded.running() as socket:
+        yield Server(
+            "embedded",
+            URL.create(
+                DRIVER,
+                username=embedded.SUPERUSER,
+                port=embedded.PORT,
+                database=MAINTENANCE,
+                query={"host": str(socket)},
+            ),
+        )
+
+
+def _external(configured: str) -> Server:
+    try:
+        url = make_url(configured)
+        backend = url.get_backend_name()
+    except (ArgumentError, ValueError):
+        backend = None
+    if backend != "postgresql":
+        msg = (
+            f"{VARIABLE} is not the SQLAlchemy URL of a PostgreSQL server. Write it as "
+            "postgresql://user:password@host:5432, with %-escapes in the password."
+        )
+        raise ServerError(msg)
+    return Server("external", url.set(drivername=DRIVER, database=MAINTENANCE))
+
+
+def psql_uri(url: URL) -> str:
+    """Spell a URL as psql reads it, without its password: psql asks for it.
+
+    SQLAlchemy writes a space as `+`, which libpq does not read; hence our own quoting.
+    """
+    user = f"{quote(url.username, safe='')}@" if url.username else ""
+    host = f"[{url.host}]" if url.host and ":" in url.host else (url.host or "")
+    port = f":{url.port}" if url.port else ""
+    query = "&".join(f"{key}={quote(str(value), safe='')}" for key, value in url.query.items())
+    return f"postgresql://{user}{host}{port}/{quote(url.database or '', safe='')}" + (
+        f"?{query}" if query else ""
+    )

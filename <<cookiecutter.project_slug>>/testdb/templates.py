@@ -1,0 +1,203 @@
+"""Migrate once, clone many: a template for each logical database, cached by what it was built from.
+
+A template is built under its run's own name and renamed when it is complete, so nobody ever sees
+one half-made. An advisory lock on its final name is held exclusively by its builder, and shared by
+every run that clones it: whoever waits, waits for that lock.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Final, get_args
+
+import psycopg
+from alembic.util import CommandError
+from psycopg import sql
+from sqlalchemy import NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from testdb import catalog, leases, lifecycle
+from testdb.errors import LifecycleError
+from testdb.link import MIGRATIONS, upgrade
+from testdb.names import BUILDING, COLD, TEMPLATE, Name
+from testdb.ownership import Kind, Marker, Strategy
+from testdb.server import Server
+
+STRATEGIES_SINCE: Final = 150000
+"""The first server version that clones in more than one way."""
+FORMAT: Final = "1"
+"""Raise it when templates are built in another way, so that none of the old ones is used."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A complete, migrated database that nobody connects to."""
+
+    name: Name
+    strategy: Strategy | None
+    settings: tuple[str, ...]
+    """What migrations set with ALTER DATABASE … SET (`name=value`); a clone does not inherit it."""
+    build_seconds: float | None = None
+    """How long building took; None if it was cached."""
+
+    def describe(self) -> str:
+        """Say for people whether any migration ran."""
+        if self.build_seconds is None:
+            return f"template {self.name.logical} cached, no migration ran"
+        return f"template {self.name.logical} migrated in {self.build_seconds:.2f} s"
+
+
+def fingerprint(connection: psycopg.Connection, logical: str) -> str:
+    """Hash all that a template is made by: migrations, tools, server version, and its owner."""
+    digest = hashlib.blake2b(digest_size=5)
+    tools = f"alembic {version('alembic')} sqlalchemy {version('sqlalchemy')}"
+    owner = f"server {connection.info.server_version} role {connection.info.user}"
+    digest.update(f"{FORMAT} {logical} {tools} {owner}".encode())
+    for path in (MIGRATIONS / "env.py", *sorted((MIGRATIONS / logical).rglob("*"))):
+        if path.is_file() and path.parent.name != "__pycache__":
+            digest.update(f"\0{path.relative_to(MIGRATIONS)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def ensure(
+    connection: psycopg.Connection, server: Server, run: str, logical: str, *, cold: bool
+) -> Template:
+    """Find the template of a logical database, or build it, or wait for whoever builds it.
+
+    As long as the connection lives no sweep collects it. A cold template is built anew, once in a
+    run, and goes with the run.
+
+    Raises:
+        LifecycleError: the migrations fail.
+    """
+    owner, role = (run, COLD) if cold else (fingerprint(connection, logical), TEMPLATE)
+    name = Name.of(owner, role, logical)
+    lock = leases.key_of(str(name))
+    connection.execute("SELECT pg_advisory_lock_shared(%s)", [lock])
+    if found := _find(connection, name):
+        return found
+    connection.execute("SELECT pg_advisory_unlock_shared(%s)", [lock])
+    connection.execute("SELECT pg_advisory_lock(%s)", [lock])
+    try:
+        built = _find(connection, name) or _build(connection, server, run, logical, name)
+        connection.execute("SELECT pg_advisory_lock_shared(%s)", [lock])
+    finally:
+        connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
+    return built
+
+
+def clone(connection: psycopg.Connection, template: Template, name: Name, marker: Marker) -> None:
+    """Clone a template under a new name."""
+    lifecycle.create(connection, name, marker, template.name, template.strategy)
+    for setting in template.settings:
+        key, _, value = setting.partition("=")
+        with connection.transaction():
+            # FROM CURRENT needs no quoting rules of lists such as search_path.
+            connection.execute("SELECT set_config(%s, %s, true)", [key, value])
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} SET {} FROM CURRENT").format(
+                    sql.Identifier(str(name)), sql.Identifier(*key.split("."))
+                )
+            )
+
+
+def _find(connection: psycopg.Connection, name: Name) -> Template | None:
+    row = connection.execute(
+        "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = %s AND datistemplate",
+        [str(name)],
+    ).fetchone()
+    if row is None:
+        return None
+    strategy = Marker.model_validate_json(row[0]).strategy
+    return Template(name, strategy, _settings(connection, name))
+
+
+def _settings(connection: psycopg.Connection, name: Name) -> tuple[str, ...]:
+    rows = connection.execute(
+        "SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON setdatabase = d.oid"
+        " WHERE datname = %s AND setrole = 0",
+        [str(name)],
+    )
+    return tuple(row[0] for row in rows)
+
+
+def _build(
+    connection: psycopg.Connection, server: Server, run: str, logical: str, final: Name
+) -> Template:
+    started = time.monotonic()
+    building = Name.of(run, BUILDING, logical)
+    _drop(connection, building)  # a crashed worker of this run may have left it
+    marker = lifecycle.mark(
+        connection,
+        run=run,
+        role=final.role,
+        worker=BUILDING,
+        logical=logical,
+        kind=Kind.TEMPLATE,
+        fingerprint=final.owner if final.role == TEMPLATE else None,
+    )
+    try:
+        lifecycle.create(connection, building, marker)
+        _migrate(server, building, logical)
+        strategy = _fastest_strategy(connection, run, building, marker)
+        lifecycle.comment(connection, building, marker.model_copy(update={"strategy": strategy}))
+        _publish(connection, building, final)
+    except BaseException:
+        _drop(connection, building)
+        raise
+    seconds = time.monotonic() - started
+    return Template(final, strategy, _settings(connection, final), seconds)
+
+
+def _migrate(server: Server, database: Name, logical: str) -> None:
+    engine = create_engine(server.url_of(str(database)), poolclass=NullPool)
+    try:
+        with engine.connect() as migrating:
+            upgrade(logical, migrating)
+    except (SQLAlchemyError, CommandError) as error:
+        msg = (
+            f"The migrations of the logical database {logical} fail: {error} "
+            f"Correct them in {MIGRATIONS / logical}; nothing was left behind."
+        )
+        raise LifecycleError(msg) from error
+    finally:
+        engine.dispose()
+
+
+def _fastest_strategy(
+    connection: psycopg.Connection, run: str, source: Name, marker: Marker
+) -> Strategy | None:
+    """Clone once in each way that the server knows, and see which is faster here."""
+    if connection.info.server_version < STRATEGIES_SINCE:
+        return None
+    seconds: dict[Strategy, float] = {}
+    for strategy in get_args(Strategy):
+        role = f"probe{strategy[0].lower()}"
+        probe = Name.of(run, role, marker.logical)
+        own = marker.model_copy(update={"kind": Kind.CLONE, "role": role, "fingerprint": None})
+        started = time.monotonic()
+        lifecycle.create(connection, probe, own, source, strategy)
+        seconds[strategy] = time.monotonic() - started
+        _drop(connection, probe)
+    return min(seconds, key=seconds.__getitem__)
+
+
+def _publish(connection: psycopg.Connection, building: Name, final: Name) -> None:
+    """Make a complete template visible; the rename comes last and is atomic."""
+    for change in (
+        "ALTER DATABASE {building} ALLOW_CONNECTIONS false IS_TEMPLATE true",
+        "ALTER DATABASE {building} RENAME TO {final}",
+    ):
+        connection.execute(
+            sql.SQL(change).format(
+                building=sql.Identifier(str(building)), final=sql.Identifier(str(final))
+            )
+        )
+
+
+def _drop(connection: psycopg.Connection, name: Name) -> None:
+    for entry in catalog.read(connection).entries:
+        if entry.proven.name == name:
+            lifecycle.drop(connection, entry.proven)

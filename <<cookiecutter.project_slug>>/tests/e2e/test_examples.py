@@ -1,0 +1,13 @@
+"""Every example is an end-to-end test: a process of its own, which cleans up after itself."""
+
+import pytest
+
+from testdb import examples
+from testdb.examples import Example
+from testdb.runs import Run
+
+
+@pytest.mark.parametrize("example", examples.find(), ids=lambda example: example.name)
+def test_example(example: Example, run: Run) -> None:
+    result = examples.run_example(example, run)
+    assert result.problem is None, result.output

@@ -1,0 +1,15 @@
+"""Say what to do next. The project is complete as it was generated: nothing is fixed up here."""
+
+OUTPUT_DIR = r"""<< cookiecutter._output_dir | default('') >>"""
+
+if OUTPUT_DIR:  # empty when cruft generates a project to compare it with
+    print(
+        """
+<< cookiecutter.project_slug >> is ready. Next:
+
+    cd << cookiecutter.project_slug >>
+    git init && git add --all && git commit --message "Start from cookiecutter-testdb"
+    nox                            # lint, types, and all four kinds of tests
+    nox -s dev                     # make .venv, then: . .venv/bin/activate && invoke --list
+"""
+    )
