@@ -1,5 +1,11 @@
 """Say what to do next. The project is complete as it was generated: nothing is fixed up here."""
 
+from pathlib import Path
+
+if "<< cookiecutter.databases >>" == "one":
+    # Its migration went to main's, by its name (cookiecutter.json); the directory stayed empty.
+    Path("src/<< cookiecutter.package_name >>/migrations/timeseries").rmdir()
+
 OUTPUT_DIR = r"""<< cookiecutter._output_dir | default('') >>"""
 
 if OUTPUT_DIR:  # empty when cruft generates a project to compare it with
