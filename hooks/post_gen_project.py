@@ -1,8 +1,9 @@
-"""Say what to do next. The project is complete as it was generated: nothing is fixed up here."""
+"""Say what to do next. The project is complete as generated, but for one directory too many."""
 
 from pathlib import Path
 
-if "<< cookiecutter.databases >>" == "one":
+DATABASES = "<< cookiecutter.databases >>"
+if DATABASES == "one":
     # Its migration went to main's, by its name (cookiecutter.json); the directory stayed empty.
     Path("src/<< cookiecutter.package_name >>/migrations/timeseries").rmdir()
 

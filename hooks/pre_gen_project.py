@@ -1,4 +1,4 @@
-"""Check the answers before anything is generated: a wrong one ends here, and nothing is left behind.
+"""Check the answers before anything is generated: a wrong one ends here, nothing is left behind.
 
 Runs in the empty project directory with the standard library alone. Cookiecutter renders it with
 the template's own delimiters; versions before 2.6 leave the answers unrendered, which is noticed.
@@ -8,6 +8,7 @@ import json
 import keyword
 import re
 import sys
+from collections.abc import Iterator, Mapping
 
 RENDERED = r"""<< cookiecutter | jsonify >>"""
 LONGEST = 40
@@ -19,21 +20,25 @@ DEPENDENCIES = {
 }  # fmt: skip
 
 
-def problems(answers):
+def problems(answers: Mapping[str, str]) -> Iterator[str]:
     """Say what is wrong with the answers, and what would be right."""
     slug, package = answers["project_slug"], answers["package_name"]
     if not re.fullmatch(rf"[a-z](?:[a-z0-9-]{{0,{LONGEST - 2}}}[a-z0-9])?", slug):
         yield (
-            f"project_slug {slug!r} cannot name a directory and a distribution. Use 1 to {LONGEST} of "
-            "a-z, 0-9 and hyphens, beginning with a letter: my-service"
+            f"project_slug {slug!r} cannot name a directory and a distribution. Use 1 to {LONGEST} "
+            "of a-z, 0-9 and hyphens, beginning with a letter: my-service"
         )
-    if not re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST - 1}}}", package) or keyword.iskeyword(package):
+    spelled = re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST - 1}}}", package)
+    if not spelled or keyword.iskeyword(package):
         yield (
-            f"package_name {package!r} cannot name a Python package. Use 1 to {LONGEST} of a-z, 0-9 "
-            "and underscores, beginning with a letter, and no keyword: my_service"
+            f"package_name {package!r} cannot name a Python package. Use 1 to {LONGEST} of a-z, "
+            "0-9 and underscores, beginning with a letter, and no keyword: my_service"
         )
     elif package in OURS | DEPENDENCIES | sys.stdlib_module_names:
-        yield f"package_name {package!r} is taken by another module. Choose another: {package}_service"
+        yield (
+            f"package_name {package!r} is taken by another module. "
+            f"Choose another: {package}_service"
+        )
     for name in ("project_name", "description", "author_name", "author_email"):
         if not answers[name].strip() or not answers[name].isprintable():
             yield f"{name} {answers[name]!r} must be one line that is not empty."
@@ -41,10 +46,10 @@ def problems(answers):
         yield f"author_email {answers['author_email']!r} is no e-mail address: you@example.com"
 
 
-def main():
+def main() -> None:
     """End with exit code 1 if anything is wrong; Cookiecutter then removes what it has made."""
     if not RENDERED.startswith("{"):
-        sys.exit("ERROR: this template needs cookiecutter >= 2.6: pip install --upgrade cookiecutter")
+        sys.exit("ERROR: this template needs cookiecutter >= 2.6: pip install -U cookiecutter")
     found = list(problems(json.loads(RENDERED)))
     for problem in found:
         print(f"ERROR: {problem}", file=sys.stderr)

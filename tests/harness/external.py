@@ -80,8 +80,8 @@ def running(wheel: Path) -> Iterator[ExternalServer]:
     if os.geteuid() == 0:  # PostgreSQL refuses root
         nobody = pwd.getpwnam("nobody")
         account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    with TemporaryDirectory(prefix="external-", dir="/tmp") as made:  # noqa: S108  nobody gets there
-        home = Path(made)
+    with TemporaryDirectory(prefix="external-", dir="/tmp") as made:
+        home = Path(made)  # in /tmp, where the server's account gets to
         binaries = installed_programs()
         if binaries is None:  # the wheel may lie where only we can read it
             shutil.copytree(wheel, home / "wheel")

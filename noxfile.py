@@ -1,0 +1,43 @@
+"""The template's own sessions: `nox -l` is the menu, `nox` runs its tests.
+
+What follows `--` goes on to pytest or ruff: `nox -- -k cruft`.
+"""
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "yes"
+
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install a dependency group."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, group))
+
+
+def pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
+    install(session, "test")
+    session.run("pytest", "-n", "2", *arguments, *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Bake the template, run what it makes, break it, update it."""
+    pytest(session)
+
+
+@nox.session(default=False)
+def chaos(session: nox.Session) -> None:
+    """Run the long form: more chaos, every Python that is found."""
+    pytest(session, "-m", "long", "--timeout", "3600")
+
+
+@nox.session(default=False)
+def lint(session: nox.Session) -> None:
+    """Check style and format of the template's own code."""
+    install(session, "lint")
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
