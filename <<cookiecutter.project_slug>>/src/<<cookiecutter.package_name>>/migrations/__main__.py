@@ -1,4 +1,4 @@
-"""Migrate the configured databases to the newest revision: `python -m <<cookiecutter.package_name>>.migrations`."""
+"""Migrate the configured databases to the newest revision: `python -m` this package."""
 
 from sqlalchemy import create_engine
 
