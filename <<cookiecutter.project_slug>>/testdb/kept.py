@@ -1,26 +1,32 @@
 """Databases that a person keeps, by name or by the id of the run that made them."""
 
+from typing import Final
+
 import psycopg
 from sqlalchemy import create_engine
 
 from testdb import catalog, leases, lifecycle, runs
 from testdb.catalog import Entry
-from testdb.errors import RefusedError
+from testdb.errors import LifecycleError, RefusedError
 from testdb.link import upgrade
 from testdb.ownership import Kind, prove
 from testdb.runs import DatabaseSet
 from testdb.server import Server
 
-WORKER = "person"
+WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""
+MOST_DAYS: Final = 3650
 
 
 def create(days: float = runs.KEPT_DAYS) -> DatabaseSet:
     """Make a migrated database for every logical database, and keep them for some days.
 
     Raises:
-        LifecycleError: there is no server, or the migrations fail.
+        LifecycleError: there is no server, the migrations fail, or that is no number of days.
     """
+    if not 0 < days <= MOST_DAYS:
+        msg = f"Nothing can be kept for {days:g} days. Choose more than 0 and up to {MOST_DAYS}."
+        raise LifecycleError(msg)
     with runs.start() as run:
         return run.create(WORKER, Kind.CREATED, kept_days=days)
 
@@ -46,8 +52,7 @@ def find(connection: psycopg.Connection, wanted: str) -> list[Entry]:
 
 def created(connection: psycopg.Connection) -> list[Entry]:
     """Find what `create` made and nobody has dropped, oldest first."""
-    entries = [e for e in catalog.read(connection).entries if e.kind is Kind.CREATED]
-    return sorted(entries, key=lambda entry: str(entry.created))
+    return [entry for entry in catalog.read(connection).entries if entry.kind is Kind.CREATED]
 
 
 def drop(connection: psycopg.Connection, wanted: str, *, end_sessions: bool = False) -> list[str]:

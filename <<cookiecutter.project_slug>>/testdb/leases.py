@@ -23,9 +23,8 @@ def hold(connection: psycopg.Connection, owner: str) -> None:
     """Take the lock of a run shared, for as long as the connection lives.
 
     Raises:
-        ServerError: a sweep holds proof that the run is dead, or locks cannot be trusted here.
+        ServerError: a sweep holds proof that the run is dead.
     """
-    _refuse_poolers(connection)
     if not _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(owner)):
         msg = (
             f"Run {owner} is being swept: its lease was lost and a sweep holds it. Start a new run."
@@ -34,7 +33,10 @@ def hold(connection: psycopg.Connection, owner: str) -> None:
 
 
 def try_exclusively(connection: psycopg.Connection, owner: str) -> bool:
-    """Try to take the lock alone. True is proof that nobody of that run lives, until released."""
+    """Try to take the lock alone. True is proof that nobody of that run lives.
+
+    The proof holds until the lock is released or the connection lost: drop over the same one.
+    """
     return _ask(connection, "SELECT pg_try_advisory_lock(%s)", key_of(owner))
 
 
@@ -57,17 +59,3 @@ def held(connection: psycopg.Connection) -> set[int]:
 
 def _ask(connection: psycopg.Connection, query: LiteralString, key: int) -> bool:
     return bool(connection.cursor(row_factory=scalar_row).execute(query, [key]).fetchone())
-
-
-def _refuse_poolers(connection: psycopg.Connection) -> None:
-    """Refuse a pooler in between: locks taken through it may belong to somebody else's session.
-
-    A pooler announces a process id of its own; a server announces the backend's.
-    """
-    behind = connection.cursor(row_factory=scalar_row).execute("SELECT pg_backend_pid()").fetchone()
-    if behind != connection.info.backend_pid:
-        msg = (
-            "There is a connection pooler (such as pgbouncer) before the server, and session locks "
-            "do not hold through it. Point TESTDB_SERVER_URL at the server itself."
-        )
-        raise ServerError(msg)

@@ -74,7 +74,7 @@ class Disposable:
 
     @property
     def is_template(self) -> bool:
-        """Tell whether the server may have it as a template, which DROP refuses."""
+        """Tell whether it is a template, complete or not: no test uses it."""
         return self.name.role in {TEMPLATE, BUILDING, COLD}
 
     def __post_init__(self) -> None:

@@ -1,11 +1,12 @@
 """Drop what dead runs left: `plan` looks, `sweep` acts on it, under locks that prove death."""
 
+import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
-from queue import SimpleQueue
+from itertools import chain
 from typing import Final
 
 import psycopg
@@ -20,7 +21,8 @@ TEMPLATES_THAT_STAY: Final = 3
 CONNECTIONS: Final = 4
 """Dropping takes 3.5 ms a database over 4, and 5 to 9 over one (2 cores, PostgreSQL 18)."""
 LEASES_AT_ONCE: Final = 64
-"""How many locks to hold at once; the server's table has room for some 6,400 by default."""
+"""Locks that one connection holds; the server's table has room for some 6,400 by default."""
+IN_USE: Final = "a living run (or another sweep) uses it"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def plan(connection: psycopg.Connection, options: Options) -> list[Verdict]:
         sessions.setdefault(entry.lease, []).extend(entry.pids)
     templates: Counter[str] = Counter()
     verdicts = []
-    for entry in sorted(found.entries, key=lambda entry: str(entry.created), reverse=True):
+    for entry in reversed(found.entries):
         logical = entry.proven.name.logical
         templates[logical] += entry.is_cached_template
         stays = _reason_to_stay(entry, options, templates[logical], sessions[entry.lease])
@@ -73,10 +75,10 @@ def _reason_to_stay(entry: Entry, options: Options, rank: int, pids: Collection[
     backends = ", ".join(map(str, sorted(pids)))
     reasons = (
         (entry.owned_by, f"it belongs to the role {entry.owned_by}"),
-        (entry.alive, "a living run uses it"),
+        (entry.alive, IN_USE),
         (is_recent and not options.templates, f"one of the {TEMPLATES_THAT_STAY} newest templates"),
         (entry.is_kept and not options.kept, "it is kept"),
-        (pids and not options.force, f"its dead run left sessions on it: backends {backends}"),
+        (pids and not options.force, f"its dead run left sessions: backends {backends}"),
     )
     return next((reason for holds, reason in reasons if holds), None)
 
@@ -106,63 +108,47 @@ def sweep(
         on_verdict: called after each database that was to go, from several threads.
 
     Raises:
-        psycopg.OperationalError: the connection that holds the locks was lost; nothing was dropped
-            after that.
+        ServerError: a connection cannot be made.
+        psycopg.OperationalError: a connection was lost, and its locks with it. Nothing was
+            dropped over it after that.
     """
-    with ExitStack() as stack:
-        holder = stack.enter_context(closing(server.connect("testdb sweep")))
-        planned = plan(holder, options)
-        outcomes = [verdict for verdict in planned if not verdict.goes]
-        owners = sorted({verdict.lease for verdict in planned if verdict.goes and verdict.lease})
-        if owners:
-            drop = stack.enter_context(_droppers(server, holder, options))
-        for start in range(0, len(owners), LEASES_AT_ONCE):
-            batch = owners[start : start + LEASES_AT_ONCE]
-            with _proven_dead(holder, batch) as dead:
-                # Planned anew under the locks: only what is still there and still to go, goes.
-                now = [verdict for verdict in plan(holder, options) if verdict.lease in batch]
-                for verdict in drop(now, dead):
-                    on_verdict(verdict)
-                    outcomes.append(verdict)
+    with closing(server.connect("testdb sweep")) as connection:
+        planned = plan(connection, options)
+    owners = sorted({verdict.lease for verdict in planned if verdict.goes and verdict.lease})
+    size = min(LEASES_AT_ONCE, math.ceil(len(owners) / CONNECTIONS)) or 1
+    batches = [owners[start : start + size] for start in range(0, len(owners), size)]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        swept = pool.map(lambda batch: _sweep(server, options, batch, on_verdict), batches)
+        return [*chain(*swept), *(stays for stays in planned if stays.lease not in owners)]
+
+
+def _sweep(
+    server: Server, options: Options, owners: list[str], on_verdict: Callable[[Verdict], None]
+) -> list[Verdict]:
+    """Sweep what these runs and templates left.
+
+    The connection that drops holds the locks that prove them dead: if it is lost, both end.
+    """
+    outcomes = []
+    with closing(server.connect("testdb sweep")) as connection:
+        dead = {owner for owner in owners if leases.try_exclusively(connection, owner)}
+        # Planned anew under the locks: only what is still there and still to go, goes.
+        for verdict in plan(connection, options):
+            if verdict.lease in owners:
+                outcomes.append(_drop(connection, verdict, dead, end_sessions=options.force))
+                on_verdict(outcomes[-1])
     return outcomes
 
 
-@contextmanager
-def _proven_dead(holder: psycopg.Connection, owners: Collection[str]) -> Iterator[set[str]]:
-    """Hold the locks of those runs and templates that nobody else holds: they are dead."""
-    dead = {owner for owner in owners if leases.try_exclusively(holder, owner)}
-    try:
-        yield dead
-    finally:
-        if not holder.broken:
-            for owner in dead:
-                leases.release_exclusively(holder, owner)
-
-
-@contextmanager
-def _droppers(
-    server: Server, holder: psycopg.Connection, options: Options
-) -> Iterator[Callable[[Iterable[Verdict], Collection[str]], Iterator[Verdict]]]:
-    """Drop over several connections, and never without the holder's locks."""
-    connections: SimpleQueue[psycopg.Connection] = SimpleQueue()
-
-    def drop(verdict: Verdict, dead: Collection[str]) -> Verdict:
-        if verdict.entry is None or not verdict.goes:
-            return verdict
-        if verdict.lease not in dead:
-            return replace(verdict, goes=False, why="a living run uses it")
-        connection = connections.get()
-        try:
-            holder.execute("SELECT 1")
-            lifecycle.drop(connection, verdict.entry.proven, end_sessions=options.force)
-        except RefusedError as refusal:
-            return replace(verdict, goes=False, why=str(refusal))
-        finally:
-            connections.put(connection)
+def _drop(
+    connection: psycopg.Connection, verdict: Verdict, dead: Collection[str], *, end_sessions: bool
+) -> Verdict:
+    if verdict.entry is None or not verdict.goes:
         return verdict
-
-    with ExitStack() as stack:
-        for _ in range(CONNECTIONS):
-            connections.put(stack.enter_context(closing(server.connect("testdb sweep"))))
-        pool = stack.enter_context(ThreadPoolExecutor(CONNECTIONS))
-        yield lambda verdicts, dead: pool.map(lambda verdict: drop(verdict, dead), verdicts)
+    if verdict.lease not in dead:
+        return replace(verdict, goes=False, why=IN_USE)
+    try:
+        lifecycle.drop(connection, verdict.entry.proven, end_sessions=end_sessions)
+    except RefusedError as refusal:
+        return replace(verdict, goes=False, why=str(refusal))
+    return verdict

@@ -21,7 +21,7 @@ from testdb import catalog, leases, lifecycle
 from testdb.errors import LifecycleError
 from testdb.link import MIGRATIONS, upgrade
 from testdb.names import BUILDING, COLD, TEMPLATE, Name
-from testdb.ownership import Kind, Marker, Strategy
+from testdb.ownership import Kind, Marker, Strategy, prove
 from testdb.server import Server
 
 STRATEGIES_SINCE: Final = 150000
@@ -54,7 +54,7 @@ def fingerprint(connection: psycopg.Connection, logical: str) -> str:
     tools = f"alembic {version('alembic')} sqlalchemy {version('sqlalchemy')}"
     owner = f"server {connection.info.server_version} role {connection.info.user}"
     digest.update(f"{FORMAT} {logical} {tools} {owner}".encode())
-    for path in (MIGRATIONS / "env.py", *sorted((MIGRATIONS / logical).rglob("*"))):
+    for path in sorted((*MIGRATIONS.glob("*.py"), *(MIGRATIONS / logical).rglob("*"))):
         if path.is_file() and path.parent.name != "__pycache__":
             digest.update(f"\0{path.relative_to(MIGRATIONS)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -103,6 +103,7 @@ def clone(connection: psycopg.Connection, template: Template, name: Name, marker
 
 
 def _find(connection: psycopg.Connection, name: Name) -> Template | None:
+    """Find a complete template. What a killed sweep left of one is none any more."""
     row = connection.execute(
         "SELECT shobj_description(oid, 'pg_database') FROM pg_database"
         " WHERE datname = %s AND datistemplate",
@@ -110,7 +111,8 @@ def _find(connection: psycopg.Connection, name: Name) -> Template | None:
     ).fetchone()
     if row is None:
         return None
-    strategy = Marker.model_validate_json(row[0]).strategy
+    marker = prove(str(name), row[0]).marker
+    strategy = marker.strategy if marker else None
     return Template(name, strategy, _settings(connection, name))
 
 
@@ -128,12 +130,13 @@ def _build(
 ) -> Template:
     started = time.monotonic()
     building = Name.of(run, BUILDING, logical)
-    _drop(connection, building)  # a crashed worker of this run may have left it
+    for remains in (building, final):  # of a crash in this run, of a sweep that was killed
+        _drop(connection, remains)
     marker = lifecycle.mark(
         connection,
         run=run,
         role=final.role,
-        worker=BUILDING,
+        worker=final.role,
         logical=logical,
         kind=Kind.TEMPLATE,
         fingerprint=final.owner if final.role == TEMPLATE else None,
