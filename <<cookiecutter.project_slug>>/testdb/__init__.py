@@ -22,3 +22,5 @@ service     the service as such a child, from the outside
 examples    find and run the examples
 plugin      the pytest side: options, the run, the report header, the audit
 """
+
+from testdb import guard as guard  # the door is shut before anything else is imported

@@ -83,16 +83,58 @@ def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bo
     """Drop a database that passed the rule. One that has gone already is no error.
 
     Raises:
-        RefusedError: somebody is connected to it, and their sessions are not to be ended.
+        RefusedError: the server refuses: somebody is connected to it, or it is another role's.
+        psycopg.OperationalError: the connection was lost.
     """
     identifier = sql.Identifier(str(proven.name))
     force = sql.SQL(" WITH (FORCE)" if end_sessions else "")
     try:
-        if proven.is_template:
+        if _is_template(connection, proven.name):
             connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}{}").format(identifier, force))
-    except psycopg.errors.ObjectInUse as error:
+    except psycopg.errors.InvalidCatalogName:
+        return  # it went in between
+    except psycopg.Error as error:
+        if connection.broken:
+            raise
         msg = f"{proven.name} was not dropped: {error.diag.message_detail or error}"
         raise RefusedError(msg) from None
-    except psycopg.errors.InvalidCatalogName:
-        return
+
+
+def keep(
+    connection: psycopg.Connection, proven: Disposable, *, days: float, role: str | None = None
+) -> Name:
+    """Mark a database as kept for some days from now; under a name of another role if told so.
+
+    Sessions on it are ended. Returns its name.
+
+    Raises:
+        RefusedError: it has no marker.
+    """
+    if proven.marker is None:
+        msg = f"{proven.name} cannot be kept: it has no marker."
+        raise RefusedError(msg)
+    marker = proven.marker.model_copy(
+        update={
+            "kept_until": server_clock(connection) + timedelta(days=days),
+            "role": role or proven.marker.role,
+        }
+    )
+    (name,) = marker.names()
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+        [str(proven.name)],
+    )
+    if name != proven.name:
+        # Without a marker both names prove themselves, should we be killed in between.
+        old, new = sql.Identifier(str(proven.name)), sql.Identifier(str(name))
+        connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(old))
+        connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, new))
+    comment(connection, name, marker)
+    return name
+
+
+def _is_template(connection: psycopg.Connection, name: Name) -> bool:
+    """Ask the server: ALTER is refused on what a killed DROP left, which is no template then."""
+    query = "SELECT FROM pg_database WHERE datname = %s AND datistemplate"
+    return connection.execute(query, [str(name)]).fetchone() is not None

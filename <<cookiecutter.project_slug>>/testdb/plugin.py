@@ -1,14 +1,17 @@
-"""The pytest side: options, the run and its lease, the report header, the audit."""
+"""The pytest side: options, the run and its lease, the report header, the guard, the audit."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from testdb import lifecycle, runs
+from testdb import lifecycle, migration_check, runs
 from testdb.errors import LifecycleError
+from testdb.guard import guard
+from testdb.isolation import Isolation, Way
 from testdb.link import LOGICAL
 from testdb.project import ROOT
 from testdb.runs import Run
@@ -17,7 +20,8 @@ UNIT_TESTS: Final = ROOT / "tests" / "unit"
 """Tests in here reach no database; a run of nothing else needs no server."""
 _RUN: Final = pytest.StashKey[Run]()
 _OPEN: Final = pytest.StashKey[ExitStack]()
-_LEFT: Final = pytest.StashKey[list[str]]()
+_AUDIT: Final = pytest.StashKey["Audit"]()
+_FAILED: Final = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +31,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--cold-template",
         action="store_true",
         help="migrate anew, into a template that goes with the run, whatever is cached",
+    )
+    group.addoption(
+        "--keep-failed-db",
+        action="store_true",
+        help=f"keep the databases of tests that fail for {runs.KEPT_DAYS:g} days, to look at them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", "isolation(way): how the test is isolated: rollback (the default), reset, clone"
     )
 
 
@@ -40,6 +56,20 @@ def run(pytestconfig: pytest.Config) -> Run:
 def worker(pytestconfig: pytest.Config) -> str:
     """Name this xdist worker; `main` without xdist."""
     return _worker_input(pytestconfig).get("workerid", "main")
+
+
+@pytest.fixture
+def isolation(request: pytest.FixtureRequest) -> Isolation:
+    """Say how the test is isolated: by its marker, else by rollback."""
+    marker = request.node.get_closest_marker("isolation")
+    try:
+        way = Way(marker.args[0]) if marker else Way.ROLLBACK
+    except (IndexError, ValueError):
+        msg = f"Write @pytest.mark.isolation(way) with one of {', '.join(Way)}, not {marker.args}."
+        raise pytest.UsageError(msg) from None
+    node = request.node
+    keeps = request.config.getoption("keep_failed_db")
+    return Isolation(way, node.nodeid, lambda: keeps and node.stash.get(_FAILED, False))
 
 
 def run_of(config: pytest.Config) -> Run:
@@ -56,26 +86,27 @@ def run_of(config: pytest.Config) -> Run:
     return config.stash[_RUN]
 
 
-def is_worker(config: pytest.Config) -> bool:
-    """Tell whether this process is an xdist worker."""
-    return bool(_worker_input(config))
-
-
 def _worker_input(config: pytest.Config) -> Mapping[str, str]:
-    """Get what the controller told this worker; nothing without xdist."""
+    """Get what the controller told this worker; nothing in the controller, or without xdist."""
     return getattr(config, "workerinput", {})
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have the templates ready before the first test: one process sees to it for all workers."""
+    """Have migrations checked and templates ready before the first test, once for all workers."""
     config = session.config
-    if is_worker(config) or config.option.collectonly or not _needs_databases(config):
+    if _worker_input(config) or config.option.collectonly or not _needs_databases(config):
         return
     try:
+        migration_check.check_heads()
         run = run_of(config)
         for logical in LOGICAL:
             run.template(logical)
+        checked = migration_check.fingerprint()
+        if config.cache is None or config.cache.get("testdb/checked", None) != checked:
+            migration_check.check_models(run)
+        if config.cache is not None:
+            config.cache.set("testdb/checked", checked)
     except LifecycleError as error:
         raise pytest.UsageError(str(error)) from None
 
@@ -88,7 +119,59 @@ def _needs_databases(config: pytest.Config) -> bool:
 def pytest_report_header(config: pytest.Config) -> list[str]:
     """Say what the run runs on, so that two environments can be compared."""
     run = config.stash.get(_RUN, None)
-    return run.describe() if run else []
+    if run is None:
+        return []
+    workers = len(config.getoption("tx", [])) or 1
+    sets = f"{workers} x {' + '.join(LOGICAL)}, isolation {Way.ROLLBACK} unless marked"
+    return [*run.describe(), f"testdb: databases {sets}"]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Label the connections that a test opens with its name; let unit tests open none."""
+    guard.label = item.nodeid
+    with ExitStack() as stack:
+        if item.path.is_relative_to(UNIT_TESTS):
+            stack.enter_context(guard.closed_for(item.nodeid))
+        try:
+            return (yield)
+        finally:
+            guard.label = None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a test failed, for --keep-failed-db."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that was refused a connection, even if it swallows the error; stop the run."""
+    yield
+    if guard.refusals:
+        item.session.shouldfail = guard.refusals[0]
+        pytest.fail(guard.refusals.pop(), pytrace=False)
+
+
+@dataclass
+class Audit:
+    """What became of the databases of a run, over all of its processes."""
+
+    created: int = 0
+    dropped: int = 0
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+
+    def add(self, created: int, dropped: int, kept: list[tuple[str, str]]) -> None:
+        """Add what one process did."""
+        self.created += created
+        self.dropped += dropped
+        self.kept += kept
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,27 +181,56 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no 
     node.workerinput["testdb_run"] = run.id if run else None
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
+    """Hear from a worker what it did; one that crashed says nothing."""
+    audit = node.config.stash.setdefault(_AUDIT, Audit())
+    audit.add(*getattr(node, "workeroutput", {}).get("testdb", (0, 0, [])))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Drop what is left of the run, and fail it if that should have gone before."""
     config = session.config
-    if is_worker(config) or _RUN not in config.stash:
+    if _RUN not in config.stash:
         return
     run = config.stash[_RUN]
+    if _worker_input(config):
+        told: dict[str, Any] = getattr(config, "workeroutput", {})
+        told["testdb"] = (run.created, run.dropped, run.kept)
+        return
     run.renew_lease()
-    config.stash[_LEFT] = left = []
+    audit = config.stash.setdefault(_AUDIT, Audit())
     for entry in run.entries():
+        if entry.is_kept:
+            continue
         lifecycle.drop(run.connection, entry.proven, end_sessions=True)
-        if not entry.proven.is_template:
-            left.append(entry.name)
-    if left and session.exitstatus == pytest.ExitCode.OK:
+        if entry.proven.is_template:
+            run.dropped += 1
+        else:
+            audit.left.append(entry.name)
+    audit.add(run.created, run.dropped, run.kept)
+    if audit.left and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Name the databases that the run left and that had to be dropped at its end."""
-    for name in terminalreporter.config.stash.get(_LEFT, []):
-        terminalreporter.write_line(f"testdb: {name} was left behind; dropped.", red=True)
+    """Print the audit."""
+    audit = terminalreporter.config.stash.get(_AUDIT, None)
+    if audit is None:
+        return
+    terminalreporter.write_line(
+        f"testdb: {audit.created} databases created, {audit.dropped} dropped, "
+        f"{len(audit.kept)} kept, {len(audit.left)} left"
+    )
+    for name in audit.left:
+        terminalreporter.write_line(f"testdb: left behind, now dropped: {name}", red=True)
+    for test, uri in audit.kept:
+        database = uri.rpartition("/")[2].partition("?")[0]
+        terminalreporter.write_line(
+            f"testdb: kept for {runs.KEPT_DAYS:g} days as {test} left it: psql '{uri}' "
+            f"(invoke db.drop {database})"
+        )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

@@ -13,16 +13,22 @@ from sqlalchemy.exc import ArgumentError
 
 from testdb import embedded
 from testdb.errors import ServerError
+from testdb.guard import guard
 
 VARIABLE: Final = "TESTDB_SERVER_URL"
 DRIVER: Final = "postgresql+psycopg"
 MAINTENANCE: Final = "postgres"
 """The one database that everybody takes advisory locks in: they hold within one database only."""
 CONNECT_SECONDS: Final = 10
-UNHURRIED: Final = " ".join(
-    f"-c {timeout}=0" for timeout in ("statement_timeout", "lock_timeout", "idle_session_timeout")
-)
-"""A lease is idle for long, and waits for locks for long, whatever the server's defaults are."""
+KEEPALIVE_SECONDS: Final = 30
+"""A lease is idle for long; firewalls forget such connections unless the kernel speaks up."""
+TIMEOUTS: Final = [
+    "statement_timeout",
+    "lock_timeout",
+    "idle_session_timeout",
+    "transaction_timeout",
+]
+"""What would end a lease, or a wait for a lock, whatever the server's defaults are."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +42,43 @@ class Server:
         """Make the URL of one of its databases."""
         return self.url.set(database=database)
 
-    def connect(self, application_name: str = "testdb") -> psycopg.Connection:
-        """Connect to the maintenance database, in autocommit mode, without timeouts.
+    def connect(
+        self, application_name: str = "testdb", database: str = MAINTENANCE
+    ) -> psycopg.Connection:
+        """Connect to the maintenance database or another, in autocommit mode, without timeouts.
 
         Raises:
-            ServerError: the server is out of reach or refuses us.
+            ServerError: the server is out of reach, refuses us, or is behind a pooler.
         """
+        url = self.url_of(database)
         try:
-            return psycopg.connect(
-                autocommit=True,
-                **{
-                    "connect_timeout": CONNECT_SECONDS,
-                    **self.url.translate_connect_args(database="dbname", username="user"),
-                    **self.url.query,
-                    "application_name": application_name,
-                    "options": f"{self.url.query.get('options', '')} {UNHURRIED}",
-                },
-            )
-        except psycopg.OperationalError as error:
+            with guard.maintenance():
+                connection = psycopg.connect(
+                    autocommit=True,
+                    **{
+                        "connect_timeout": CONNECT_SECONDS,
+                        "keepalives_idle": KEEPALIVE_SECONDS,
+                        **url.translate_connect_args(database="dbname", username="user"),
+                        **url.query,
+                        "application_name": application_name,
+                    },
+                )
+            pid, _ = connection.execute(
+                "SELECT pg_backend_pid(), ARRAY("
+                "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s))",
+                [TIMEOUTS],
+            ).fetchall()[0]
+        except psycopg.Error as error:
             reason = str(error)
+        else:
+            # A pooler announces a process id of its own, a server the backend's.
+            if pid == connection.info.backend_pid:
+                return connection
+            connection.close()
+            reason = (
+                "a connection pooler (such as pgbouncer) is before it, and advisory locks do not "
+                "hold through that. Name the server itself."
+            )
         # Outside of the handler, so that no traceback shows frames with the password.
         raise ServerError(self._out_of_reach(reason))
 
@@ -64,14 +88,38 @@ class Server:
         Raises:
             ServerError: the role lacks CREATEDB.
         """
-        row = connection.execute(
+        (may_create,) = connection.execute(
             "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
-        ).fetchone()
-        if row is None or not row[0]:
+        ).fetchall()[0]
+        if not may_create:
             role = connection.info.user
             msg = (
                 f"The role {role} of {VARIABLE} ({self.url}) may not create databases. "
                 f'Have an administrator run: ALTER ROLE "{role}" CREATEDB'
+            )
+            raise ServerError(msg)
+
+    def refuse_too_few_connections(self, connection: psycopg.Connection, needed: int) -> None:
+        """Make sure that so many more connections are free, for the server and for our role.
+
+        Raises:
+            ServerError: they are not.
+        """
+        (free,) = connection.execute(
+            "SELECT least("
+            "  (SELECT sum(setting::int * CASE name WHEN 'max_connections' THEN 1 ELSE -1 END)"
+            "     FROM pg_settings WHERE name IN ('max_connections', 'reserved_connections',"
+            "                                     'superuser_reserved_connections'))"
+            "  - (SELECT sum(numbackends) FROM pg_stat_database),"
+            "  CASE WHEN rolconnlimit >= 0 AND NOT rolsuper THEN rolconnlimit"
+            "  - (SELECT count(*) FROM pg_stat_activity WHERE usename = rolname) END)"
+            " FROM pg_roles WHERE rolname = current_user"
+        ).fetchall()[0]
+        if free < needed:
+            msg = (
+                f"This run may need {needed} more connections to {self.url}, and {max(free, 0)} "
+                "are free. Use fewer workers (-n), wait until others have ended, or raise the "
+                "server's max_connections or the role's CONNECTION LIMIT."
             )
             raise ServerError(msg)
 

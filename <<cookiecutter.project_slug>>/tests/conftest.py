@@ -1,56 +1,77 @@
 """The chain that every database test hangs on.
 
-run and worker (from testdb/plugin.py) → worker_databases → worker_app → app → client, session
+run, worker, isolation (testdb/plugin.py) → worker_databases → databases → app → client, session
 """
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
-from pydantic import SecretStr
+from sqlalchemy import Executable, Row
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
 from <<cookiecutter.package_name>>.app import create_app
-from <<cookiecutter.package_name>>.settings import Settings
 
-from testdb import isolation
-from testdb.ownership import Kind
+from testdb import isolation as isolated
+from testdb import sessions
+from testdb.isolation import Isolation, Way, WorkerDatabases
+from testdb.link import settings
 from testdb.runs import DatabaseSet, Run
-
-pytest_plugins = ["testdb.plugin"]
 
 
 @pytest.fixture(scope="session")
-def worker_databases(run: Run, worker: str) -> Iterator[DatabaseSet]:
+def worker_databases(run: Run, worker: str) -> Iterator[WorkerDatabases]:
     """Have a migrated database for every logical database, for this xdist worker alone."""
-    with run.databases(worker, Kind.WORKER) as databases:
+    databases = WorkerDatabases(run, worker)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture
+def databases(worker_databases: WorkerDatabases, isolation: Isolation) -> Iterator[DatabaseSet]:
+    """Have databases for one test: the worker's, put back afterwards, or clones of its own."""
+    with worker_databases.lend(isolation) as databases:
         yield databases
 
 
-@pytest.fixture(scope=isolation.loop_scope)
-async def worker_app(worker_databases: DatabaseSet) -> AsyncIterator[FastAPI]:
-    """Run the service over this worker's databases, as long as the event loop lives."""
-    urls = {
-        name: url.render_as_string(hide_password=False)
-        for name, url in worker_databases.urls.items()
-    }
-    app = create_app(Settings(database_urls={name: SecretStr(url) for name, url in urls.items()}))
+@asynccontextmanager
+async def serving(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
+    """Run the service in this process and event loop, with its lifespan."""
+    app = create_app(settings(databases.urls))
     async with app.router.lifespan_context(app):
         yield app
 
 
+@pytest.fixture(scope=isolated.loop_scope)
+async def worker_app(worker_databases: WorkerDatabases) -> AsyncIterator[FastAPI]:
+    """Run the service over the worker's databases for as long as the event loop lives."""
+    async with serving(worker_databases.databases) as app:
+        yield app
+
+
 @pytest.fixture
-async def app(worker_app: FastAPI) -> AsyncIterator[FastAPI]:
-    """Use the service; whatever the test does through it is undone at its end."""
-    async with isolation.rollback(worker_app.state.databases):
+async def app(
+    worker_app: FastAPI, databases: DatabaseSet, isolation: Isolation
+) -> AsyncIterator[FastAPI]:
+    """Use the service; whatever the test does through it is undone."""
+    if isolation.way is Way.CLONE:
+        async with serving(databases) as app:
+            yield app
+    elif isolation.way is Way.ROLLBACK:
+        async with sessions.rollback(worker_app.state.databases, isolation):
+            yield worker_app
+    else:
         yield worker_app
     worker_app.dependency_overrides.clear()
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
-    """Call the service over HTTP, in this process."""
+    """Call the service over HTTP."""
     async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
         yield client
 
@@ -58,5 +79,29 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `main` through the factory that the routes use."""
-    async with app.state.databases.sessions["main"]() as session:
+    factory = app.state.databases.sessions["main"]
+    async with factory(info={sessions.OF_TEST: True}) as session:
         yield session
+
+
+<% if cookiecutter.databases == "two" %>
+@pytest.fixture
+async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
+    """Talk to the database `timeseries` through the factory that the routes use."""
+    factory = app.state.databases.sessions["timeseries"]
+    async with factory(info={sessions.OF_TEST: True}) as session:
+        yield session
+
+
+<% endif %>
+@pytest.fixture
+def sync_session(databases: DatabaseSet, isolation: Isolation) -> Iterator[Session]:
+    """Talk to the database `main` in a test that is not async."""
+    with sessions.sync_session(databases, isolation) as session:
+        yield session
+
+
+@pytest.fixture
+def stored(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
+    """Read rows of `main` past every cache, to assert what the database really holds."""
+    return lambda statement: sessions.stored(app.state.databases, statement)

@@ -1,0 +1,72 @@
+"""Do migrations and models agree? Asked before the first test, once for each state of the code."""
+
+import io
+from contextlib import suppress
+from hashlib import blake2b
+
+from alembic import command
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from testdb.errors import LifecycleError
+from testdb.link import LOGICAL, MIGRATIONS, alembic_config
+from testdb.ownership import Kind
+from testdb.runs import Run
+
+
+def fingerprint() -> str:
+    """Hash the code of the service: models, migrations and whatever they import of it."""
+    digest = blake2b(digest_size=16)
+    package = MIGRATIONS.parent
+    for path in sorted(package.rglob("*.py")):
+        digest.update(f"\0{path.relative_to(package)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def check_heads() -> None:
+    """Make sure that the migrations of each logical database end in one revision.
+
+    Raises:
+        LifecycleError: two of them end there.
+    """
+    for logical in LOGICAL:
+        heads = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
+        if len(heads) > 1:
+            msg = (
+                f"The migrations of the logical database {logical} have {len(heads)} heads: "
+                f"{', '.join(heads)}. Set down_revision of one of them to another, or merge them."
+            )
+            raise LifecycleError(msg)
+
+
+def check_models(run: Run) -> None:
+    """Make sure that migrations make what the models describe, and can be undone and redone.
+
+    A migration whose downgrade raises NotImplementedError says that it cannot be undone.
+
+    Raises:
+        LifecycleError: they differ, or undoing or redoing fails.
+    """
+    with run.databases("check", Kind.CLONE) as databases:
+        for logical, url in databases.urls.items():
+            engine = create_engine(url, poolclass=NullPool)
+            try:
+                with engine.connect() as connection:
+                    _check_models(logical, connection)
+            except (CommandError, SQLAlchemyError) as error:
+                msg = (
+                    f"Models and migrations of the logical database {logical} disagree: {error} "
+                    f"Correct the models, or write a migration in {MIGRATIONS / logical}."
+                )
+                raise LifecycleError(msg) from None
+
+
+def _check_models(logical: str, connection: Connection) -> None:
+    config = alembic_config(logical, connection)
+    config.stdout = io.StringIO()
+    command.check(config)
+    with suppress(NotImplementedError):
+        command.downgrade(config, "base")
+        command.upgrade(config, "head")
