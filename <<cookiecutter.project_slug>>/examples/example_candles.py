@@ -9,7 +9,7 @@ PRICES = {"open": "100", "high": "110", "low": "90", "close": "105", "volume": "
 
 def main() -> None:
     """Store three candles, refuse two that cannot be, and read them back."""
-    with fresh_service("candles") as client:
+    with fresh_service(__file__) as client:
         for hour in range(3):
             candle = {"symbol": "BTCUSD", "opened_at": f"2026-01-01T{hour:02}:00:00Z", **PRICES}
             client.post("/candles", json=candle).raise_for_status()

@@ -7,7 +7,7 @@ from testdb.service import fresh_service
 
 def main() -> None:
     """Create two users, try to create one of them again, and read them back."""
-    with fresh_service("users") as client:
+    with fresh_service(__file__) as client:
         for name in ("Ada", "Grace"):
             created = client.post("/users", json={"email": f"{name}@example.com", "name": name})
             print(f"created: {created.raise_for_status().json()}")

@@ -1,65 +1,106 @@
 """Run the examples, each in a process of its own, and sum up what became of them.
 
-python examples/run_all.py [NAME ...] [--skip NAME] [--jobs N] [--timeout SECONDS]
+python examples/run_all.py [NAME ...] [--skip NAME ...] [--jobs N] [--timeout SECONDS]
+
+A NAME is that of an example (`users` for example_users.py) or a kind: a word of several names.
+The exit code is 0 if all passed, 1 if any failed, 2 if they cannot be run, 130 after Ctrl-C.
 """
 
 import argparse
+import signal
 import sys
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table
 
-from testdb import examples, runs
+from testdb import child, examples, runs
 from testdb.errors import LifecycleError
-from testdb.examples import Result
+from testdb.examples import Example, Result
+
+CTRL_C = 130
+"""The exit code of a program that Ctrl-C has ended, as shells spell it."""
+console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
 def main() -> int:
-    """Run what the arguments choose; the exit code is 1 if any example failed."""
+    """Run what the arguments choose; returns the exit code."""
     options = _options()
-    chosen = [example for example in examples.find() if _is_chosen(example.name, options)]
-    console = Console(highlight=False)
+    chosen = [
+        example
+        for example in examples.find()
+        if not example.is_meant(options.skip)
+        and (not options.names or example.is_meant(options.names))
+    ]
+    signal.signal(signal.SIGTERM, child.raise_terminated)
     try:
-        with runs.start() as run, ThreadPoolExecutor(options.jobs) as pool:
-            results = []
-            for result in pool.map(
-                lambda example: examples.run_example(example, run, timeout=options.timeout), chosen
-            ):
-                console.print(f"{result.name}: {result.problem or 'passed'}", markup=False)
-                if result.problem:
-                    console.print(result.output, markup=False)
-                results.append(result)
+        results = _run(chosen, options.jobs, options.timeout)
     except LifecycleError as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted: every example was stopped.", file=sys.stderr)
+        return CTRL_C
     console.print(_summary(results))
     return 1 if any(result.problem for result in results) else 0
 
 
+def _run(chosen: list[Example], jobs: int, timeout: float) -> list[Result]:
+    """Run examples side by side, and say what became of each as soon as it ends."""
+    interrupted = threading.Event()
+    results = []
+    with (
+        runs.start() as run,
+        ThreadPoolExecutor(jobs) as pool,
+        Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
+    ):
+        bar = progress.add_task("Running examples", total=len(chosen))
+        try:
+            futures = [
+                pool.submit(
+                    examples.run_example, example, run, timeout=timeout, interrupted=interrupted
+                )
+                for example in chosen
+            ]
+            for future in as_completed(futures):
+                results.append(future.result())
+                console.print(results[-1].report())
+                progress.advance(bar)
+        finally:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
+    return results
+
+
 def _options() -> argparse.Namespace:
-    names = [example.name for example in examples.find()]
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(names))
-    parser.add_argument("--skip", action="append", default=[], choices=names)
-    parser.add_argument("--jobs", type=int, default=1, help="how many run at once")
+    found = examples.find()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="run only these")
+    parser.add_argument(
+        "--skip", action="append", default=[], metavar="NAME", help="leave these out"
+    )
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many run at once")
     parser.add_argument(
         "--timeout", type=float, default=examples.TIMEOUT_SECONDS, help="seconds for each"
     )
     options = parser.parse_args()
-    for name in options.names:
-        if name not in names:
-            parser.error(f"there is no example {name!r}; choose from {', '.join(names)}")
+    for name in (*options.names, *options.skip):
+        if not any(example.is_meant([name]) for example in found):
+            known = ", ".join(example.name for example in found)
+            parser.error(f"there is no example {name!r}; choose from {known}")
+    if options.jobs < 1:
+        parser.error("--jobs must be at least 1")
     return options
-
-
-def _is_chosen(name: str, options: argparse.Namespace) -> bool:
-    return name not in options.skip and (not options.names or name in options.names)
 
 
 def _summary(results: list[Result]) -> Table:
     table = Table("example", "result", "seconds", box=None, pad_edge=False)
-    for result in results:
-        table.add_row(result.name, result.problem or "passed", f"{result.seconds:.1f}")
+    for result in sorted(results, key=lambda result: result.example.name):
+        table.add_row(result.example.name, result.problem or "passed", f"{result.seconds:.1f}")
     return table
 
 

@@ -2,6 +2,6 @@
 
 from invoke.collection import Collection
 
-from tasks import db, examples, server
+from tasks import db, examples, server, service
 
-namespace = Collection(db, examples, server)
+namespace = Collection(db, examples, server, service)

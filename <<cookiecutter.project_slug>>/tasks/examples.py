@@ -1,10 +1,9 @@
 """The examples: list them, run them."""
 
-import subprocess
+import os
 import sys
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from tasks.reporting import show_table
@@ -18,13 +17,26 @@ def list_(_: Context) -> None:
     show_table(["name", "what it shows"], [[e.name, e.summary] for e in examples.find()])
 
 
-@task(iterable=["skip"], help={"name": "one example; without it all", "skip": "leave this one out"})
-def run(_: Context, name: str = "", skip: list[str] | None = None) -> None:
+@task(
+    iterable=["skip"],
+    help={
+        "name": "an example, or a kind such as websocket; without it all",
+        "skip": "leave this example or kind out",
+        "jobs": "how many run at once",
+        "timeout": "seconds for each",
+    },
+)
+def run(
+    _: Context,
+    name: str = "",
+    skip: list[str] | None = None,
+    jobs: int = 1,
+    timeout: float = examples.TIMEOUT_SECONDS,
+) -> None:
     """Run the examples, with a summary."""
+    script = str(ROOT / "examples" / "run_all.py")
     names = [name] if name else []
-    arguments = [*names, *(f"--skip={left_out}" for left_out in skip or [])]
-    done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "run_all.py", *arguments], check=False
-    )
-    if done.returncode:
-        raise Exit(code=done.returncode)
+    skips = [f"--skip={left_out}" for left_out in skip or []]
+    options = [*names, *skips, f"--jobs={jobs}", f"--timeout={timeout}"]
+    # Not a child: it takes our place, so that Ctrl-C and the exit code are its own.
+    os.execv(sys.executable, [sys.executable, script, *options])  # noqa: S606

@@ -9,71 +9,84 @@ import runpy
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from types import FrameType
-from typing import IO, Final, NoReturn
+from typing import Final, NoReturn
 
 from testdb.project import ROOT
 
 CLEANUP_SECONDS: Final = 5.0
 """How long a child may clean up after SIGTERM or its parent's death, before it is killed."""
-OUTPUT_LINES: Final = 100
+TAIL_LINES: Final = 100
+TAIL_BYTES: Final = 20_000
 """How much of a child's output is shown."""
 
 
-@dataclass(frozen=True)
-class Child:
-    """A running child, and what it has said."""
-
-    process: subprocess.Popen[bytes]
-    _output: IO[bytes]
-
-    def output(self) -> str:
-        """Read the end of what the child and its own children have said so far."""
-        self._output.seek(0)
-        lines = self._output.read().decode(errors="replace").splitlines()
-        return "\n".join(lines[-OUTPUT_LINES:])
-
-    def stop(self) -> None:
-        """Stop the child and its process group: SIGTERM, and SIGKILL if that takes too long."""
-        for request, patience in ((signal.SIGTERM, CLEANUP_SECONDS), (signal.SIGKILL, None)):
-            if self.process.poll() is None:
-                os.killpg(self.process.pid, request)
-                with suppress(subprocess.TimeoutExpired):
-                    self.process.wait(patience)
+class Terminated(BaseException):
+    """SIGTERM came. No Exception, so that nobody handles it; its traceback says where it hit."""
 
 
 @contextmanager
 def running(
-    arguments: Sequence[str], environment: Mapping[str, str], pass_fds: Sequence[int] = ()
-) -> Iterator[Child]:
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: int,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run Python with these arguments in a child process, stopped when the context ends.
 
-    Its output goes to a file without a name, which vanishes with us.
+    Args:
+        arguments: what follows `python` on its command line. Everybody can see them.
+        environment: all of its environment.
+        output: the file descriptor that takes what it and its own children write.
+        pass_fds: the file descriptors that it inherits.
     """
     its_end, our_end = os.pipe()
-    with tempfile.TemporaryFile() as output, os.fdopen(our_end, "wb"):
+    with os.fdopen(our_end, "wb"):
         process = subprocess.Popen(
             [sys.executable, *arguments],
             cwd=ROOT,
             env=environment,
             stdin=its_end,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=output,
             pass_fds=pass_fds,
             start_new_session=True,
         )
         os.close(its_end)
-        child = Child(process, output)
         try:
-            yield child
+            yield process
         finally:
-            child.stop()
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a child: SIGTERM, and SIGKILL if that takes too long. Then kill what it has left."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(CLEANUP_SECONDS)
+    with suppress(ProcessLookupError, PermissionError):  # none left, or on macOS only dead ones
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """Say how a child ended."""
+    if process.returncode < 0:
+        return f"was killed by {signal.Signals(-process.returncode).name}"
+    return f"ended with exit code {process.returncode}"
+
+
+def tail(output: int) -> str:
+    """Read the end of a file that children write to, without moving their place in it."""
+    start = max(0, os.fstat(output).st_size - TAIL_BYTES)
+    lines = os.pread(output, TAIL_BYTES, start).decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:])
 
 
 def end_with_parent() -> None:
@@ -89,14 +102,15 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
 
 
-def leave(signum: int, _frame: FrameType | None) -> NoReturn:
-    """Handle a signal by an exception, so that every context is left in order."""
-    sys.exit(128 + signum)
+def raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
+    """Handle SIGTERM by an exception, so that every context is left in order: once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
 
 
 def main() -> None:
     """Run a script as a child: `python -m testdb.child SCRIPT [ARGUMENTS]`."""
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, raise_terminated)
     end_with_parent()
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

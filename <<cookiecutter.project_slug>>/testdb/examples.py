@@ -3,12 +3,14 @@
 import ast
 import os
 import subprocess
+import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from testdb import child, lifecycle, runs
+from testdb import child, lifecycle, runs, service
 from testdb.names import field
 from testdb.project import ROOT
 from testdb.runs import Run
@@ -16,17 +18,7 @@ from testdb.runs import Run
 EXAMPLES: Final = ROOT / "examples"
 TIMEOUT_SECONDS: Final = 60.0
 """How long an example may take unless told otherwise."""
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one example."""
-
-    name: str
-    problem: str | None
-    """None if all went well."""
-    seconds: float
-    output: str
+POLL_SECONDS: Final = 0.02
 
 
 @dataclass(frozen=True)
@@ -38,7 +30,7 @@ class Example:
     @property
     def name(self) -> str:
         """What people call it: `users` for example_users.py."""
-        return self.path.stem.removeprefix("example_")
+        return service.example_name(self.path)
 
     @property
     def summary(self) -> str:
@@ -46,38 +38,101 @@ class Example:
         docstring = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8")))
         return (docstring or "").partition("\n")[0]
 
+    def is_meant(self, words: list[str]) -> bool:
+        """Tell whether one of these is its name, or a kind: a word of its name."""
+        return not {self.name, *self.name.split("_")}.isdisjoint(words)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one example."""
+
+    example: Example
+    problem: str | None
+    """None if all went well."""
+    seconds: float
+    output: str
+    service_log: str
+
+    def report(self) -> str:
+        """Say what became of it, and show what led there if that is a problem."""
+        if self.problem is None:
+            return f"{self.example.name} passed in {self.seconds:.1f} s"
+        said = f"{self.example.name} {self.problem}"
+        for title, text in (("It wrote", self.output), ("The service's log", self.service_log)):
+            if text:
+                said += f"\n{title}:\n{text}"
+        return said
+
 
 def find() -> list[Example]:
     """Find every example: a new file is found without being listed anywhere."""
     return [Example(path) for path in sorted(EXAMPLES.glob("example_*.py"))]
 
 
-def run_example(example: Example, run: Run, *, timeout: float = TIMEOUT_SECONDS) -> Result:
+def run_example(
+    example: Example,
+    run: Run,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    interrupted: threading.Event | None = None,
+) -> Result:
     """Run an example as a part of this run, and drop what it leaves behind.
 
     Args:
         example: which one.
         run: whose databases the example's are; they cannot outlive it.
         timeout: seconds until it is stopped.
+        interrupted: once this is set, it is stopped too.
     """
     started = time.monotonic()
-    environment = {**os.environ, runs.VARIABLE: run.id, "PYTHONUNBUFFERED": "1"}
-    with child.running(["-m", "testdb.child", str(example.path)], environment) as process:
-        try:
-            code = process.process.wait(timeout)
-            problem = f"ended with exit code {code}" if code else None
-        except subprocess.TimeoutExpired:
-            problem = f"hung for {timeout:g} s"
-            process.stop()
-        output = process.output()
-    left = _drop_leftovers(example, run)
-    if left:
-        problem = f"{problem or 'passed'}, and left {', '.join(left)} behind"
-    return Result(example.name, problem, time.monotonic() - started, output)
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        environment = {
+            **os.environ,
+            runs.VARIABLE: run.id,
+            service.LOG_VARIABLE: str(log.fileno()),
+            "PYTHONUNBUFFERED": "1",
+        }
+        with child.running(
+            ["-m", "testdb.child", str(example.path)],
+            environment,
+            output=output.fileno(),
+            pass_fds=[log.fileno()],
+        ) as process:
+            problem = _watch(process, timeout, interrupted or threading.Event())
+        left = _drop_leftovers(run, process.pid, example)
+        if left:
+            problem = f"{problem or 'passed'}, and left {', '.join(left)} behind"
+        return Result(
+            example,
+            problem,
+            time.monotonic() - started,
+            child.tail(output.fileno()),
+            child.tail(log.fileno()),
+        )
 
 
-def _drop_leftovers(example: Example, run: Run) -> list[str]:
-    left = [entry for entry in run.entries() if entry.proven.name.role == field(example.name)]
+def _watch(
+    process: subprocess.Popen[bytes], timeout: float, interrupted: threading.Event
+) -> str | None:
+    """Wait until a child ends; returns what went wrong."""
+    deadline = time.monotonic() + timeout
+    while process.poll() is None:
+        if interrupted.wait(POLL_SECONDS):
+            return "was interrupted"
+        if time.monotonic() > deadline:
+            return f"hung: it was stopped after {timeout:g} s"
+    return child.how_it_ended(process) if process.returncode else None
+
+
+def _drop_leftovers(run: Run, pid: int, example: Example) -> list[str]:
+    """Drop what this process, or one that died before it could put the marker on, has left."""
+    left = [
+        entry
+        for entry in run.entries()
+        if (entry.proven.marker and entry.proven.marker.pid == pid)
+        or entry.proven.name.role == field(example.name)
+    ]
     for entry in left:
         lifecycle.drop(run.connection, entry.proven, end_sessions=True)
     return [entry.name for entry in left]

@@ -2,15 +2,17 @@
 
 import os
 import socket
+import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import httpx
 
 from testdb import child, runs
-from testdb.child import Child
 from testdb.errors import LifecycleError
 from testdb.link import ENV_PREFIX
 from testdb.ownership import Kind
@@ -18,6 +20,8 @@ from testdb.runs import DatabaseSet
 
 START_SECONDS: Final = 30.0
 """How long the service may take until it answers. Seen on 2 cores: 0.8 s."""
+LOG_VARIABLE: Final = "TESTDB_SERVICE_LOG"
+"""Who runs an example gives it an open file for the service's log: this is its descriptor."""
 
 
 @dataclass(frozen=True)
@@ -25,68 +29,89 @@ class Service:
     """A service that answers."""
 
     url: str
-    child: Child
+    process: subprocess.Popen[bytes]
 
 
 @contextmanager
-def serving(databases: DatabaseSet) -> Iterator[Service]:
+def serving(databases: DatabaseSet, log: int | None = None) -> Iterator[Service]:
     """Run the service over these databases until the context ends.
 
-    An exception that leaves the context gets the service's log as a note.
+    Args:
+        databases: which ones.
+        log: the file descriptor that takes the service's log. Without it the log is kept, and an
+            exception that leaves the context gets the end of it as a note.
 
     Raises:
         LifecycleError: the service does not start; its log says why.
     """
     # Bound here and handed over, so that nobody can take the port in between. It listens already:
     # a request waits until the service answers it, and fails when the service dies.
-    with socket.create_server(("127.0.0.1", 0)) as listening:
+    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as kept_log:
         fd = listening.fileno()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with child.running(
-            ["-m", "testdb.serve", str(fd)], _environment(databases), [fd]
-        ) as server:
+            ["-m", "testdb.serve", str(fd)],
+            _environment(databases),
+            output=kept_log.fileno() if log is None else log,
+            pass_fds=[fd],
+        ) as process:
             listening.close()
             try:
-                _wait_until_it_answers(url, server)
-                yield Service(url, server)
+                _wait_until_it_answers(url, process)
+                yield Service(url, process)
             except BaseException as error:
-                server.stop()
-                error.add_note(f"The service's log ends with:\n{server.output()}")
+                if log is None:
+                    child.stop(process)
+                    error.add_note(f"The service's log:\n{child.tail(kept_log.fileno())}")
                 raise
 
 
 @contextmanager
-def fresh_service(name: str) -> Iterator[httpx.Client]:
+def fresh_service(example: str) -> Iterator[httpx.Client]:
     """Have the service over fresh databases, and a client to call it, until the context ends.
 
     Args:
-        name: says in `db.list` whose databases these are.
+        example: the `__file__` of the example, whose databases these are.
 
     Raises:
         LifecycleError: there is no server, the migrations fail, or the service does not start.
     """
+    log = os.environ.get(LOG_VARIABLE)
     with (
         runs.start() as run,
-        run.databases(name, Kind.EXAMPLE) as databases,
-        serving(databases) as service,
-        httpx.Client(base_url=service.url, timeout=30) as client,
+        run.databases(example_name(Path(example)), Kind.EXAMPLE) as databases,
+        serving(databases, int(log) if log else None) as service,
+        httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client,
     ):
         yield client
+
+
+def example_name(path: Path) -> str:
+    """Say what people call an example: `users` for example_users.py."""
+    return path.stem.removeprefix("example_")
 
 
 def _environment(databases: DatabaseSet) -> dict[str, str]:
     """Hide the settings of this environment, which may be a real deployment's, from the service."""
     others = {key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)}
-    return {**others, **databases.environment()}
+    return {
+        **others,
+        f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
+        **databases.environment(),
+    }
 
 
-def _wait_until_it_answers(url: str, server: Child) -> None:
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
     try:
-        answer = httpx.get(f"{url}/health", timeout=START_SECONDS)
-    except httpx.TransportError as error:
-        code = server.process.poll()
-        how = f"did not answer ({error})" if code is None else f"ended with exit code {code}"
-        msg = f"The service {how} at its start."
+        answer = httpx.get(f"{url}/health", timeout=START_SECONDS, trust_env=False)
+    except httpx.TimeoutException:
+        msg = f"The service did not answer within {START_SECONDS:g} s."
+        raise LifecycleError(msg) from None
+    except httpx.TransportError:
+        with suppress(subprocess.TimeoutExpired):  # its socket closes before it has quite gone
+            process.wait(child.CLEANUP_SECONDS)
+        how = "hung up" if process.returncode is None else child.how_it_ended(process)
+        msg = f"The service {how} before it answered."
         raise LifecycleError(msg) from None
     if answer.is_error:
         msg = f"The service answered its first request with {answer.status_code}."

@@ -5,9 +5,26 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from <<cookiecutter.package_name>> import candles, health, users
+from <<cookiecutter.package_name>> import (
+    auth,  # demo
+    candles,  # demo
+    health,
+    mailbox,  # demo
+    ticks,  # demo
+    users,
+)
 from <<cookiecutter.package_name>>.databases import Databases
 from <<cookiecutter.package_name>>.settings import Settings
+
+FEATURES = (
+    health,
+    users,
+    auth,  # demo
+    candles,  # demo
+    mailbox,  # demo
+    ticks,  # demo
+)
+"""Each is a module with a router."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -26,6 +43,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             await app.state.databases.dispose()
 
     app = FastAPI(title=<< cookiecutter.project_name | tojson >>, lifespan=lifespan)
-    for feature in (health, users, candles):
+    app.state.settings = configured
+    for feature in FEATURES:
         app.include_router(feature.router)
     return app

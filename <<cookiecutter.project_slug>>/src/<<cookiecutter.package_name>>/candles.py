@@ -15,6 +15,7 @@ from <<cookiecutter.package_name>>.databases import << cookiecutter.__candles_da
 
 router = APIRouter(prefix="/candles", tags=["candles"])
 
+Symbol = Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
 Price = Annotated[Decimal, Field(gt=0, max_digits=20, decimal_places=8)]
 Volume = Annotated[Decimal, Field(ge=0, max_digits=28, decimal_places=8)]
 
@@ -38,7 +39,7 @@ class CandleData(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    symbol: Annotated[str, Field(pattern=r"^[A-Z0-9]{1,20}$")]
+    symbol: Symbol
     opened_at: AwareDatetime
     open: Price
     high: Price
@@ -68,7 +69,7 @@ async def create_candle(new: CandleData, session: Session) -> CandleData:
 
 @router.get("/{symbol}")
 async def list_candles(
-    symbol: str, session: Session, limit: Annotated[int, Field(ge=1, le=1000)] = 100
+    symbol: Symbol, session: Session, limit: Annotated[int, Field(ge=1, le=1000)] = 100
 ) -> list[CandleData]:
     """List the candles of a symbol, newest first."""
     newest = (
@@ -78,7 +79,7 @@ async def list_candles(
 
 
 @router.get("/{symbol}/{opened_at}")
-async def fetch_candle(symbol: str, opened_at: AwareDatetime, session: Session) -> CandleData:
+async def fetch_candle(symbol: Symbol, opened_at: AwareDatetime, session: Session) -> CandleData:
     """Fetch one candle; 404 if there is none."""
     candle = await session.get(Candle, (symbol, opened_at))
     if candle is None:

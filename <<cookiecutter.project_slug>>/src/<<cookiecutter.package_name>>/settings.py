@@ -16,3 +16,5 @@ class Settings(BaseSettings):
 
     database_urls: dict[str, SecretStr]
     """A SQLAlchemy URL for each logical database, by its name."""
+    development_mailbox: bool = False  # demo
+    """Keep mail in memory, where anybody may read it. Never in production."""  # demo

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, status
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, HTTPException, Path, status
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import DateTime, String, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Mapped, mapped_column
@@ -12,6 +12,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 from <<cookiecutter.package_name>>.databases import MainBase, MainSession
 
 router = APIRouter(prefix="/users", tags=["users"])
+
+# 254 characters is the longest address that mail can carry (RFC 3696, erratum 1690).
+Email = Annotated[
+    str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$", to_lower=True)
+]
+# PostgreSQL stores no character 0, and no number above this one as an integer.
+UserName = Annotated[str, Field(max_length=100, pattern=r"^[^\x00]+$")]
+UserId = Annotated[int, Path(le=2**31 - 1)]
 
 
 class User(MainBase):
@@ -28,9 +36,8 @@ class User(MainBase):
 class NewUser(BaseModel):
     """What a client sends to create a user."""
 
-    # 254 characters is the longest address that mail can carry (RFC 3696, erratum 1690).
-    email: Annotated[str, Field(max_length=254, pattern=r"^[^@\s]+@[^@\s]+$")]
-    name: Annotated[str, Field(min_length=1, max_length=100)]
+    email: Email
+    name: UserName
 
 
 class UserOut(BaseModel):
@@ -66,7 +73,7 @@ async def list_users(
 
 
 @router.get("/{user_id}")
-async def fetch_user(user_id: int, session: MainSession) -> UserOut:
+async def fetch_user(user_id: UserId, session: MainSession) -> UserOut:
     """Fetch one user; 404 if there is none."""
     user = await session.get(User, user_id)
     if user is None:

@@ -7,7 +7,8 @@ from testdb.examples import Example
 from testdb.runs import Run
 
 
-@pytest.mark.parametrize("example", examples.find(), ids=lambda example: example.name)
+@pytest.mark.parametrize("example", examples.find(), ids=lambda example: example.path.name)
 def test_example(example: Example, run: Run) -> None:
     result = examples.run_example(example, run)
-    assert result.problem is None, result.output
+    if result.problem:
+        pytest.fail(result.report(), pytrace=False)

@@ -1,0 +1,39 @@
+"""The service: run it by hand."""
+
+import asyncio  # demo
+import sys
+from contextlib import suppress
+
+from invoke.context import Context
+from invoke.exceptions import Exit
+from invoke.tasks import task
+
+from tasks.reporting import errors_as_exit
+from testdb import child, link, runs
+from testdb.ownership import Kind
+from testdb.service import serving
+
+
+@task(
+    help={
+        "demo": "with demo data",  # demo
+    }
+)
+def run(
+    _: Context,
+    demo: bool = False,  # demo
+) -> None:
+    """Run the service on fresh databases until Ctrl-C; its log comes to stderr."""
+    with (
+        suppress(KeyboardInterrupt),
+        errors_as_exit(),
+        runs.start() as run,
+        run.databases("byhand", Kind.EXAMPLE) as databases,
+    ):
+        if demo:  # demo
+            asyncio.run(link.fill(link.settings(databases.urls)))  # demo
+        with serving(databases, log=sys.stderr.fileno()) as service:
+            print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
+            service.process.wait()
+            msg = f"The service {child.how_it_ended(service.process)}."
+            raise Exit(msg, code=1)

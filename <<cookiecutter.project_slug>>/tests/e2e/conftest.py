@@ -1,0 +1,27 @@
+"""The service from outside: a child process for each worker, on databases of its own."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from testdb.ownership import Kind
+from testdb.runs import Run
+from testdb.service import Service, serving
+
+
+@pytest.fixture(scope="session")
+def service(run: Run, worker: str) -> Iterator[Service]:
+    """Run the service once for all tests of this worker: they share what they store."""
+    with (
+        run.databases(worker, Kind.WORKER, role=f"{worker} e2e") as databases,
+        serving(databases) as service,
+    ):
+        yield service
+
+
+@pytest.fixture
+def http(service: Service) -> Iterator[httpx.Client]:
+    """Call the service over the network."""
+    with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+        yield client
