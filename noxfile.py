@@ -20,7 +20,7 @@ def install(session: nox.Session, group: str) -> None:
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
     install(session, "test")
-    session.run("pytest", "-n", "2", *arguments, *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "loadgroup", *arguments, *session.posargs)
 
 
 @nox.session

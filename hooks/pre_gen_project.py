@@ -1,7 +1,8 @@
 """Check the answers before anything is generated: a wrong one ends here, nothing is left behind.
 
 Runs in the empty project directory with the standard library alone. Cookiecutter renders it with
-the template's own delimiters; versions before 2.6 leave the answers unrendered, which is noticed.
+the template's own delimiters. Versions before 2.6 render it with the usual ones, of which there is
+none in here, and leave the answers unrendered, which is noticed.
 """
 
 import json
@@ -23,12 +24,12 @@ DEPENDENCIES = {
 def problems(answers: Mapping[str, str]) -> Iterator[str]:
     """Say what is wrong with the answers, and what would be right."""
     slug, package = answers["project_slug"], answers["package_name"]
-    if not re.fullmatch(rf"[a-z](?:[a-z0-9-]{{0,{LONGEST - 2}}}[a-z0-9])?", slug):
+    if len(slug) > LONGEST or not re.fullmatch("[a-z]([a-z0-9-]*[a-z0-9])?", slug):
         yield (
             f"project_slug {slug!r} cannot name a directory and a distribution. Use 1 to {LONGEST} "
             "of a-z, 0-9 and hyphens, beginning with a letter: my-service"
         )
-    spelled = re.fullmatch(rf"[a-z][a-z0-9_]{{0,{LONGEST - 1}}}", package)
+    spelled = len(package) <= LONGEST and re.fullmatch("[a-z][a-z0-9_]*", package)
     if not spelled or keyword.iskeyword(package):
         yield (
             f"package_name {package!r} cannot name a Python package. Use 1 to {LONGEST} of a-z, "

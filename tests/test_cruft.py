@@ -1,0 +1,68 @@
+"""A project follows its template with cruft: create, check, update, and its own edits stay."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import TEMPLATE
+from harness.environment import clean_variables, run
+
+SERVICE = "<<cookiecutter.project_slug>>"
+NEVER_COMMITTED = shutil.ignore_patterns(
+    ".git", ".nox", ".tools", ".venv", ".*_cache", "__pycache__"
+)
+GIT = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in {"NAME": "Ada", "EMAIL": "ada@example.com"}.items()
+}
+
+
+def call(cwd: Path, *command: str, check: bool = True) -> int:
+    """Run a program in a home of its own; get its exit code."""
+    variables = {**clean_variables(), **GIT, "HOME": str(cwd.parent)}
+    return run(*command, cwd=cwd, env=variables, check=check).returncode
+
+
+def commit(repository: Path) -> None:
+    """Commit whatever there is."""
+    call(repository, "git", "add", "--all")
+    call(repository, "git", "commit", "--quiet", "--message=Whatever there is")
+
+
+@pytest.mark.parametrize("databases", ["one", "two"])
+def test_a_project_follows_its_template(databases: str, tmp_path: Path) -> None:
+    cruft = (sys.executable, "-m", "cruft")
+    template, project = tmp_path / "template", tmp_path / "my-service"
+    shutil.copytree(TEMPLATE, template, ignore=NEVER_COMMITTED)
+    call(template, "git", "init", "--quiet")
+    commit(template)
+    answers = f'--extra-context={{"databases": "{databases}"}}'
+    call(tmp_path, *cruft, "create", str(template), "--no-input", answers)
+    call(project, "git", "init", "--quiet")
+    commit(project)
+    call(project, *cruft, "check")
+    call(project, *cruft, "diff", "--exit-code")
+
+    settings = project / "src" / "my_service" / "settings.py"
+    settings.write_text(settings.read_text() + "# ours\n")
+    commit(project)
+    (template / SERVICE / "NEWS.md").write_text("New in << cookiecutter.project_slug >>.\n")
+    noxfile = template / SERVICE / "noxfile.py"
+    noxfile.write_text(noxfile.read_text() + "# theirs\n")
+    (template / SERVICE / "tasks" / "reporting.py").unlink()
+    commit(template)
+
+    assert call(project, *cruft, "check", check=False) == 1
+    call(project, *cruft, "update", "--skip-apply-ask")
+    call(project, *cruft, "check")
+    assert (project / "NEWS.md").read_text() == "New in my-service.\n"
+    assert (project / "noxfile.py").read_text().endswith("# theirs\n")
+    assert not (project / "tasks" / "reporting.py").exists()
+    assert settings.read_text().endswith("# ours\n")
+    assert not list(project.rglob("*.rej"))
+    assert not (project / "src" / "my_service" / "migrations" / "timeseries").exists() or (
+        databases == "two"
+    )
