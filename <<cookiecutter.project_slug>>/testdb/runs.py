@@ -186,6 +186,21 @@ class Run:
         """Connect to one of its databases, in autocommit mode."""
         return self.server.connect(self.label, database=str(name))
 
+    def second(self) -> "Run":
+        """Be the same run once more, over a connection and a lease of its own: for a thread.
+
+        Raises:
+            ServerError: the server has gone.
+        """
+        return Run(self.id, self.server, cold=self._cold)
+
+    def take_over(self, second: "Run") -> None:
+        """End a second one, and count what it did as our own."""
+        second.connection.close()
+        self.created += second.created
+        self.dropped += second.dropped
+        self.kept += second.kept
+
     @contextmanager
     def databases(
         self, worker: str, kind: Kind, *, role: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Annotated, Final
 
 from fastapi import Depends
-from sqlalchemy import MetaData, make_url
+from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from starlette.requests import HTTPConnection
@@ -64,7 +64,10 @@ class Databases:
             msg = f"No URL for the logical database {', '.join(sorted(missing))}. Set {variables}."
             raise LookupError(msg)
         self.engines = {
-            name: create_async_engine(make_url(settings.database_urls[name].get_secret_value()))
+            # A server that restarted must not cost a request: a dead connection is replaced.
+            name: create_async_engine(
+                settings.database_urls[name].get_secret_value(), pool_pre_ping=True
+            )
             for name in LOGICAL_DATABASES
         }
         self.sessions = {
