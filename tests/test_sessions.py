@@ -26,19 +26,22 @@ CACHED = re.compile(r"template (\w+) cached, no migration ran")
 ENDS_SECONDS = 60
 """How long a server may take to end before we say that it does not."""
 WAITS = '''
-"""Tests that stay where they are until somebody has looked at the server."""
+"""Tests that hold what they have committed until somebody has looked at the server."""
 
 from pathlib import Path
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from my_service.users import User
 
 HERE = Path(__file__).parent
 
 
-@pytest.mark.parametrize("_twin", [0, 1])
-async def test_waits(session: AsyncSession, worker: str, _twin: int) -> None:
-    await session.connection()
+@pytest.mark.isolation("reset")
+@pytest.mark.parametrize("twin", [1, 2])
+def test_waits(sync_session, worker, twin):
+    sync_session.add(User(email="e2e_test@example.com", name="Ada"))
+    sync_session.commit()
     (HERE / f"arrived-{worker}").write_text("")  # both are FIFOs: each end waits for the other
     (HERE / f"go-{worker}").read_text()
 '''
@@ -123,7 +126,7 @@ def test_unchanged_migrations_never_run_again(
 
 @BOTH
 @pytest.mark.timeout(120)
-def test_db_list_shows_the_databases_of_each_worker(
+def test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both(
     bake: Bake, environment: Environment, databases: str
 ) -> None:
     project, workers = bake(databases=databases), ("gw0", "gw1")
