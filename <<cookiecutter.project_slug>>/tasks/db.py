@@ -1,5 +1,6 @@
 """Disposable databases: make, list, drop, sweep, migrate, open."""
 
+import asyncio  # demo
 import os
 import subprocess
 import time
@@ -18,6 +19,7 @@ from testdb import catalog, embedded, kept, runs, sweeping
 from testdb import server as servers
 from testdb.catalog import Entry
 from testdb.errors import RefusedError
+from testdb.link import fill, settings  # demo
 from testdb.server import Server, psql_uri
 from testdb.sweeping import Verdict
 
@@ -32,11 +34,22 @@ def _connected() -> Iterator[tuple[Server, psycopg.Connection]]:
         yield server, connection
 
 
-@task(help={"days": "how long sweep leaves them alone"})
-def create(_: Context, days: float = runs.KEPT_DAYS) -> None:
+@task(
+    help={
+        "days": "how long sweep leaves them alone",
+        "demo": "fill them with demo data",  # demo
+    }
+)
+def create(
+    _: Context,
+    days: float = runs.KEPT_DAYS,
+    demo: bool = False,  # demo
+) -> None:
     """Make migrated databases for yourself, and print how to open them."""
     with errors_as_exit():
         made = kept.create(days)
+    if demo:  # demo
+        asyncio.run(fill(settings(made.urls)))  # demo
     for logical, url in made.urls.items():
         print(f"{logical}: {psql_uri(url)}")
     stderr.print(f"Kept for {days:g} days, or until `invoke db.drop {made.run}`.")
@@ -54,7 +67,7 @@ def drop(_: Context, name: str, force: bool = False) -> None:
 def list_(_: Context, json: bool = False) -> None:
     """List the disposable databases on the server, and who is alive."""
     with _connected() as (_server, connection):
-        entries = sorted(catalog.read(connection).entries, key=lambda entry: str(entry.created))
+        entries = catalog.read(connection).entries
         rows = [_row(entry, catalog.size_bytes(connection, entry.name)) for entry in entries]
     if json:
         print(dumps(rows, indent=2))
@@ -70,7 +83,7 @@ def _row(entry: Entry, size_bytes: int) -> dict[str, str | int | bool | None]:
         "name": entry.name,
         "kind": marker.kind if marker else None,
         "logical": marker.logical if marker else entry.proven.name.logical,
-        "run": marker.run if marker else entry.proven.name.run,
+        "run": entry.proven.name.run,
         "worker": marker.worker if marker else entry.proven.name.role,
         "alive": entry.alive,
         "kept": entry.is_kept,

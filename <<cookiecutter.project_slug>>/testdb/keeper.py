@@ -51,6 +51,7 @@ SETTINGS: Final = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
+    "log_checkpoints": "off",  # every CREATE and DROP DATABASE makes one
 }
 
 

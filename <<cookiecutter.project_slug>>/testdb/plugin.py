@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import psycopg
 import pytest
 
 from testdb import lifecycle, migration_check, runs
@@ -18,6 +19,8 @@ from testdb.runs import Run
 
 UNIT_TESTS: Final = ROOT / "tests" / "unit"
 """Tests in here reach no database; a run of nothing else needs no server."""
+CONNECTIONS_PER_WORKER: Final = 2 + 3 * len(LOGICAL)
+"""Two leases; and for each logical database what resets it, a test, and a route at once."""
 _RUN: Final = pytest.StashKey[Run]()
 _OPEN: Final = pytest.StashKey[ExitStack]()
 _AUDIT: Final = pytest.StashKey["Audit"]()
@@ -100,6 +103,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         migration_check.check_heads()
         run = run_of(config)
+        needed = _workers(config) * CONNECTIONS_PER_WORKER
+        run.server.refuse_too_few_connections(run.connection, needed)
         for logical in LOGICAL:
             run.template(logical)
         checked = migration_check.fingerprint()
@@ -107,8 +112,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             migration_check.check_models(run)
         if config.cache is not None:
             config.cache.set("testdb/checked", checked)
-    except LifecycleError as error:
+    except (LifecycleError, psycopg.Error) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _workers(config: pytest.Config) -> int:
+    return len(config.getoption("tx", [])) or 1
 
 
 def _needs_databases(config: pytest.Config) -> bool:
@@ -121,22 +130,24 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     run = config.stash.get(_RUN, None)
     if run is None:
         return []
-    workers = len(config.getoption("tx", [])) or 1
-    sets = f"{workers} x {' + '.join(LOGICAL)}, isolation {Way.ROLLBACK} unless marked"
+    sets = f"{_workers(config)} x {' + '.join(LOGICAL)}, isolation {Way.ROLLBACK} unless marked"
     return [*run.describe(), f"testdb: databases {sets}"]
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Label the connections that a test opens with its name; let unit tests open none."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop the run if its server has gone, or a sweep took it for dead; renew a lost lease.
+
+    From here on connections carry the test's name, and a unit test opens none.
+    """
     guard.label = item.nodeid
-    with ExitStack() as stack:
-        if item.path.is_relative_to(UNIT_TESTS):
-            stack.enter_context(guard.closed_for(item.nodeid))
+    guard.is_closed = item.path.is_relative_to(UNIT_TESTS)
+    if run := item.config.stash.get(_RUN, None):
         try:
-            return (yield)
-        finally:
-            guard.label = None
+            run.renew_lease()
+        except LifecycleError as error:
+            item.session.shouldstop = str(error)
+            pytest.fail(str(error), pytrace=False)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,6 +163,7 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Fail a test that was refused a connection, even if it swallows the error; stop the run."""
+    guard.is_closed = False
     yield
     if guard.refusals:
         item.session.shouldfail = guard.refusals[0]
@@ -166,6 +178,8 @@ class Audit:
     dropped: int = 0
     kept: list[tuple[str, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    problem: str | None = None
+    """Why it cannot be known what is left; the next sweep sees to it."""
 
     def add(self, created: int, dropped: int, kept: list[tuple[str, str]]) -> None:
         """Add what one process did."""
@@ -199,8 +213,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         told: dict[str, Any] = getattr(config, "workeroutput", {})
         told["testdb"] = (run.created, run.dropped, run.kept)
         return
-    run.renew_lease()
     audit = config.stash.setdefault(_AUDIT, Audit())
+    try:
+        run.renew_lease()
+        _drop_leftovers(run, audit)
+    except (LifecycleError, psycopg.Error) as error:
+        audit.problem = str(error)
+    audit.add(run.created, run.dropped, run.kept)
+    if (audit.left or audit.problem) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _drop_leftovers(run: Run, audit: Audit) -> None:
     for entry in run.entries():
         if entry.is_kept:
             continue
@@ -209,9 +233,6 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             run.dropped += 1
         else:
             audit.left.append(entry.name)
-    audit.add(run.created, run.dropped, run.kept)
-    if audit.left and session.exitstatus == pytest.ExitCode.OK:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -223,6 +244,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"testdb: {audit.created} databases created, {audit.dropped} dropped, "
         f"{len(audit.kept)} kept, {len(audit.left)} left"
     )
+    if audit.problem:
+        terminalreporter.write_line(
+            f"testdb: what is left goes with `invoke db.sweep`: {audit.problem}", red=True
+        )
     for name in audit.left:
         terminalreporter.write_line(f"testdb: left behind, now dropped: {name}", red=True)
     for test, uri in audit.kept:

@@ -1,0 +1,124 @@
+"""Use a baked project's testdb as it is told, one JSON line at a time; chaos/process.py tells it."""
+
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from typing import Any
+
+import psycopg
+from testdb import embedded, kept, leases, lifecycle, runs, server, sweeping
+from testdb.errors import LifecycleError
+from testdb.names import Name, new_run_id
+from testdb.ownership import Disposable, Kind, prove
+from testdb.runs import Run
+from testdb.server import Server
+from testdb.sweeping import Options
+
+
+class Remote:
+    """What this process may be told to do: every method but the private ones."""
+
+    def __init__(self) -> None:
+        """Use nothing yet."""
+        self._stack = ExitStack()
+
+    def use_embedded(self) -> str:
+        """Use the embedded server from now on; returns the directory of its socket."""
+        return str(self._stack.enter_context(embedded.running()))
+
+    def start(self) -> str:
+        """Live as a run from now on; returns its id."""
+        self._run: Run = self._stack.enter_context(runs.start())
+        return self._run.id
+
+    def create(self, worker: str, kept_days: float | None = None) -> list[str]:
+        """Make databases for this run; returns their names."""
+        made = self._run.create(worker, Kind.WORKER, kept_days=kept_days)
+        return [str(name) for name in made.names.values()]
+
+    def template(self, logical: str) -> bool:
+        """Get a template; tells whether this process built it."""
+        return self._run.template(logical).build_seconds is not None
+
+    def renew_lease(self) -> bool:
+        """Take the lease again if it was lost; tells whether it was."""
+        return self._run.renew_lease()
+
+    def sweep(self, **options: bool) -> dict[str, tuple[bool, str]]:
+        """Sweep; tells of every database that was named whether it went, and why."""
+        return _told(sweeping.sweep(self._server(), Options(**options)))
+
+    def plan(self, **options: bool) -> dict[str, tuple[bool, str]]:
+        """Say what a sweep would do."""
+        with closing(self._server().connect()) as connection:
+            return _told(sweeping.plan(connection, Options(**options)))
+
+    def sweep_without_end(self) -> None:
+        """Sweep, templates and orphans' databases too, until killed."""
+        while True:
+            for name, (goes, why) in self.sweep(templates=True, force=True).items():
+                if goes:
+                    print(json.dumps([name, why]), flush=True)
+
+    def drop(self, name: str, *, end_sessions: bool = False) -> list[str]:
+        """Do as `db.drop`; returns the names."""
+        with closing(self._server().connect()) as connection:
+            return kept.drop(connection, name, end_sessions=end_sessions)
+
+    def leave(self, count: int) -> list[str]:
+        """Leave so many empty databases, each of a run that is dead already."""
+        with ThreadPoolExecutor(4) as pool:
+            return [*pool.map(lambda _: self._leave_one(), range(count))]
+
+    def spell(self, role: str = "gw0") -> tuple[str, str]:
+        """Spell the name and the marker of a dead run's database, which is not made."""
+        run = new_run_id()
+        with closing(self._server().connect()) as connection:
+            marker = lifecycle.mark(
+                connection, run=run, role=role, worker=role, logical="main", kind=Kind.WORKER
+            )
+        return str(Name.of(run, role, "main")), marker.model_dump_json(exclude_none=True)
+
+    def forge(self, name: str) -> None:
+        """Try to drop a database around the rule."""
+        with closing(self._server().connect()) as connection:
+            proven = prove(*self.spell())
+            lifecycle.drop(connection, Disposable(Name.of(name, name, name), proven.marker, None))
+
+    def is_held(self, owner: str) -> bool:
+        """Tell whether somebody holds the lock of a run."""
+        with closing(self._server().connect()) as connection:
+            return leases.key_of(owner) in leases.held(connection)
+
+    def _leave_one(self) -> str:
+        name, comment = self.spell()
+        proven = prove(name, comment)
+        assert proven.marker
+        with closing(self._server().connect()) as connection:
+            lifecycle.create(connection, proven.name, proven.marker)
+        return name
+
+    def _server(self) -> Server:
+        return self._stack.enter_context(server.running())
+
+
+def _told(verdicts: list[sweeping.Verdict]) -> dict[str, tuple[bool, str]]:
+    return {verdict.name: (verdict.goes, verdict.why) for verdict in verdicts}
+
+
+def main() -> None:
+    """Answer every line with a line: {"result": …} or {"refused": …}."""
+    remote = Remote()
+    for line in sys.stdin:
+        do, arguments = json.loads(line)
+        answer: dict[str, Any]
+        try:
+            answer = {"result": getattr(remote, do)(**arguments)}
+        except (LifecycleError, TypeError, psycopg.Error) as error:
+            answer = {"refused": str(error), "type": type(error).__name__}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
