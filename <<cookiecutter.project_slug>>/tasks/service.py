@@ -9,16 +9,13 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from tasks.reporting import errors_as_exit
-from testdb import child, link, runs
+from testdb import child, runs
+from testdb.link import fill, settings  # demo
 from testdb.ownership import Kind
 from testdb.service import serving
 
 
-@task(
-    help={
-        "demo": "with demo data",  # demo
-    }
-)
+@task
 def run(
     _: Context,
     demo: bool = False,  # demo
@@ -31,7 +28,7 @@ def run(
         run.databases("byhand", Kind.EXAMPLE) as databases,
     ):
         if demo:  # demo
-            asyncio.run(link.fill(link.settings(databases.urls)))  # demo
+            asyncio.run(fill(settings(databases.urls)))  # demo
         with serving(databases, log=sys.stderr.fileno()) as service:
             print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
             service.process.wait()
