@@ -225,10 +225,10 @@ def test_what_is_not_disposable_is_never_dropped(
         connection.execute("CREATE DATABASE precious OWNER developer")
         connection.execute("""DROP DATABASE IF EXISTS "Bobby's ""db""; --" """)
         connection.execute("""CREATE DATABASE "Bobby's ""db""; --" OWNER developer""")
-    before = external_server.databases()
+    project, before = bake(), external_server.databases()
     for force in ([], ["--force"]):
         drop = ("invoke", "db.drop", "--name", name, *force)
-        done = environment.run(bake(), *drop, env=external_server.variables, check=False)
+        done = environment.run(project, *drop, env=external_server.variables, check=False)
         assert done.returncode != 0
         assert "Traceback" not in done.stderr
         assert repr(name)[1:-1] in done.stderr
