@@ -15,11 +15,11 @@ from invoke.tasks import task
 from rich.progress import Progress
 
 from tasks.reporting import errors_as_exit, show_table, stderr
-from testdb import catalog, embedded, kept, runs, sweeping
+from testdb import catalog, embedded, kept, migration_check, runs, sweeping
 from testdb import server as servers
 from testdb.catalog import Entry
 from testdb.errors import RefusedError
-from testdb.link import fill, settings  # demo
+from testdb.link import LOGICAL, fill, settings  # demo
 from testdb.server import Server, psql_uri
 from testdb.sweeping import Verdict
 
@@ -143,6 +143,13 @@ def migrate(_: Context, name: str = "") -> None:
         for entry in found:
             kept.migrate(server, entry)
             print(f"{entry.name} is at the newest revision.")
+
+
+@task(help={"message": "what it does", "logical": "of which logical database"})
+def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
+    """Write a migration from the difference between models and migrations."""
+    with errors_as_exit(), runs.start() as run:
+        migration_check.write_revision(run, logical, message)
 
 
 @task(help={"name": "which database; without it the newest that db.create made"})

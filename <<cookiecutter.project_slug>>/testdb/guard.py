@@ -7,7 +7,7 @@ connection of psycopg, sync or async, from any engine or pool, passes the functi
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, NoReturn
 
 from psycopg import generators
 from psycopg.abc import PQGenConn
@@ -23,12 +23,13 @@ class Guard:
 
     def __init__(self) -> None:
         """Let disposable databases pass."""
-        self.refusals: list[str] = []
-        """Everything that was refused: code that swallows the error does not get away with it."""
         self.label: str | None = None
         """Who connects, for application_name: the test that runs."""
+        self.is_closed = False
+        """Nothing passes: a unit test runs."""
+        self.refusals: list[str] = []
+        """What was refused: code that swallows the error does not get away with it."""
         self._maintaining: ContextVar[bool] = ContextVar("maintaining", default=False)
-        self._closed_for: str | None = None
 
     @contextmanager
     def maintenance(self) -> Iterator[None]:
@@ -39,15 +40,6 @@ class Guard:
         finally:
             self._maintaining.reset(token)
 
-    @contextmanager
-    def closed_for(self, whom: str) -> Iterator[None]:
-        """Let nothing pass: unit tests reach no database at all."""
-        self._closed_for = whom
-        try:
-            yield
-        finally:
-            self._closed_for = None
-
     def check(self, conninfo: str) -> str:
         """Let a connection pass, labelled with who opens it.
 
@@ -55,25 +47,25 @@ class Guard:
             RefusedError: the database is not disposable, or none may be reached now.
         """
         wanted = conninfo_to_dict(conninfo)
+        database = str(wanted.get("dbname") or wanted.get("user") or "")
+        if self.is_closed:
+            self._refuse(
+                f"{self.label} tried to connect to the database {database!r}. Unit tests reach no "
+                "database: move the test to tests/integration."
+            )
         if self._maintaining.get():
             return conninfo
-        database = str(wanted.get("dbname") or wanted.get("user") or "")
-        if self._closed_for or parse(database) is None:
-            self.refusals.append(message := self._refusal(database))
-            raise RefusedError(message)
+        if parse(database) is None:
+            self._refuse(
+                f"A connection to the database {database!r} was refused: it is not disposable, so "
+                "no test, example or task may reach it. Use the fixtures `session` or `databases`, "
+                "and make engines from the app's settings, never at import."
+            )
         return make_conninfo(conninfo, application_name=wanted.get("application_name", self.label))
 
-    def _refusal(self, database: str) -> str:
-        if self._closed_for:
-            return (
-                f"{self._closed_for} tried to connect to the database {database!r}. Unit tests "
-                "reach no database: move the test to tests/integration."
-            )
-        return (
-            f"A connection to the database {database!r} was refused: it is not disposable, so no "
-            "test, example or task may reach it. Use the fixtures `session` or `databases`, and "
-            "make engines from the app's settings, never at import."
-        )
+    def _refuse(self, message: str) -> NoReturn:
+        self.refusals.append(message)
+        raise RefusedError(message)
 
 
 guard: Final = Guard()

@@ -9,7 +9,7 @@ from sqlalchemy import URL
 from <<cookiecutter.package_name>>.app import create_app
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
 from <<cookiecutter.package_name>>.demo import fill  # demo
-from <<cookiecutter.package_name>>.migrations import MIGRATIONS, alembic_config, upgrade
+from <<cookiecutter.package_name>>.migrations import MIGRATIONS, alembic_config, revise, upgrade
 from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "alembic_config",
     "create_app",
     "fill",  # demo
+    "revise",
     "settings",
     "upgrade",
 ]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from testdb.errors import LifecycleError
-from testdb.link import LOGICAL, MIGRATIONS, alembic_config
+from testdb.link import LOGICAL, MIGRATIONS, alembic_config, revise
 from testdb.ownership import Kind
 from testdb.runs import Run
 
@@ -70,3 +70,18 @@ def _check_models(logical: str, connection: Connection) -> None:
     with suppress(NotImplementedError):
         command.downgrade(config, "base")
         command.upgrade(config, "head")
+
+
+def write_revision(run: Run, logical: str, message: str) -> None:
+    """Write the migration that is missing, by comparing the models with a migrated database.
+
+    Raises:
+        LifecycleError: there is no such logical database, or its migrations fail.
+    """
+    if logical not in LOGICAL:
+        msg = f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}."
+        raise LifecycleError(msg)
+    with run.databases("revision", Kind.CLONE) as databases:
+        engine = create_engine(databases.urls[logical], poolclass=NullPool)
+        with engine.connect() as connection:
+            revise(logical, connection, message)

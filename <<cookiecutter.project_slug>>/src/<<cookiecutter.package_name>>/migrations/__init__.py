@@ -22,3 +22,23 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
 def upgrade(logical: str, connection: Connection, revision: str = "head") -> None:
     """Migrate the database behind the connection, and commit."""
     command.upgrade(alembic_config(logical, connection), revision)
+
+
+def revise(logical: str, connection: Connection, message: str) -> None:
+    """Write a migration that makes of the database what the models describe.
+
+    Args:
+        logical: whose models.
+        connection: to a database with all the migrations that there are.
+        message: what the migration does.
+    """
+    folder = MIGRATIONS / logical
+    folder.mkdir(exist_ok=True)
+    config = alembic_config(logical, connection)
+    config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
+    config.set_section_option("post_write_hooks", "hooks", "ruff")
+    config.set_section_option("post_write_hooks", "ruff.type", "module")
+    config.set_section_option("post_write_hooks", "ruff.module", "ruff")
+    config.set_section_option("post_write_hooks", "ruff.options", "format REVISION_SCRIPT_FILENAME")
+    revision = f"{len(list(folder.glob('*.py'))) + 1:04}"
+    command.revision(config, message, autogenerate=True, rev_id=revision, version_path=folder)

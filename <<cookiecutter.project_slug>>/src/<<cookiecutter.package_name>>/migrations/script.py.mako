@@ -1,19 +1,17 @@
-"""${message}."""
-
-from collections.abc import Sequence
+"""${message.rstrip(".").capitalize()}."""
 
 import sqlalchemy as sa
 from alembic import op
 ${imports if imports else ""}
-revision: str = ${repr(up_revision)}
-down_revision: str | None = ${repr(down_revision)}
-branch_labels: str | Sequence[str] | None = ${repr(branch_labels)}
-depends_on: str | Sequence[str] | None = ${repr(depends_on)}
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
 
 
 def upgrade() -> None:
+    """Upgrade."""
     ${upgrades if upgrades else "pass"}
 
 
 def downgrade() -> None:
+    """Undo the upgrade."""
     ${downgrades if downgrades else "pass"}
