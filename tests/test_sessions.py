@@ -125,7 +125,7 @@ def test_unchanged_migrations_never_run_again(
 
 
 @BOTH
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 def test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both(
     bake: Bake, environment: Environment, databases: str
 ) -> None:
