@@ -1,9 +1,9 @@
 """Two checkouts of one baked project: what the chaos tests do their worst to."""
 
-import shutil
 from pathlib import Path
 
 import pytest
+
 from conftest import Bake
 
 

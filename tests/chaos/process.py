@@ -6,7 +6,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +28,15 @@ class Process:
     """A process that uses a baked project's testdb, and does as it is told."""
 
     def __init__(
-        self, environment: Environment, project: Path, env: Mapping[str, str] | None = None
+        self,
+        environment: Environment,
+        project: Path,
+        env: Mapping[str, str] | None = None,
+        through: Sequence[str] = (),
     ) -> None:
-        """Start it."""
+        """Start it, through a program that changes what it inherits if need be."""
         self.popen = subprocess.Popen(
-            [environment.python, REMOTE],
+            [*through, environment.python, REMOTE],
             cwd=project,
             env=environment.variables(project, env),
             stdin=subprocess.PIPE,

@@ -7,9 +7,10 @@ from contextlib import ExitStack, closing
 from typing import Any
 
 import psycopg
+from psycopg import sql
 from testdb import embedded, kept, leases, lifecycle, runs, server, sweeping
 from testdb.errors import LifecycleError
-from testdb.names import Name, new_run_id
+from testdb.names import TEMPLATE, Name, new_run_id
 from testdb.ownership import Disposable, Kind, prove
 from testdb.runs import Run
 from testdb.server import Server
@@ -32,10 +33,23 @@ class Remote:
         self._run: Run = self._stack.enter_context(runs.start())
         return self._run.id
 
+    def join(self, run_id: str) -> None:
+        """Live as one more process of a run from now on."""
+        self._run = self._stack.enter_context(runs.start(run_id=run_id))
+
+    def hold_for_dead(self, owner: str) -> bool:
+        """Hold the proof that a run is dead, as a sweep does."""
+        connection = self._stack.enter_context(closing(self._server().connect()))
+        return leases.try_exclusively(connection, owner)
+
     def create(self, worker: str, kept_days: float | None = None) -> list[str]:
         """Make databases for this run; returns their names."""
-        made = self._run.create(worker, Kind.WORKER, kept_days=kept_days)
-        return [str(name) for name in made.names.values()]
+        self._made = self._run.create(worker, Kind.WORKER, kept_days=kept_days)
+        return [str(name) for name in self._made.names.values()]
+
+    def drop_made(self) -> None:
+        """Drop what was created last."""
+        self._run.drop(self._made)
 
     def template(self, logical: str) -> bool:
         """Get a template; tells whether this process built it."""
@@ -80,16 +94,31 @@ class Remote:
             )
         return str(Name.of(run, role, "main")), marker.model_dump_json(exclude_none=True)
 
+    def leave_templates(self, count: int) -> list[str]:
+        """Leave so many templates of other migrations, empty ones, the oldest first."""
+        names = [Name.of(f"{number:010x}", TEMPLATE, "main") for number in range(count)]
+        with closing(self._server().connect()) as connection:
+            for name in names:
+                marker = lifecycle.mark(
+                    connection,
+                    run=new_run_id(),
+                    role=name.role,
+                    worker=name.role,
+                    logical="main",
+                    kind=Kind.TEMPLATE,
+                    fingerprint=name.owner,
+                )
+                lifecycle.create(connection, name, marker)
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} IS_TEMPLATE true").format(sql.Identifier(str(name)))
+                )
+        return [str(name) for name in names]
+
     def forge(self, name: str) -> None:
         """Try to drop a database around the rule."""
         with closing(self._server().connect()) as connection:
             proven = prove(*self.spell())
             lifecycle.drop(connection, Disposable(Name.of(name, name, name), proven.marker, None))
-
-    def is_held(self, owner: str) -> bool:
-        """Tell whether somebody holds the lock of a run."""
-        with closing(self._server().connect()) as connection:
-            return leases.key_of(owner) in leases.held(connection)
 
     def _leave_one(self) -> str:
         name, comment = self.spell()

@@ -7,13 +7,13 @@ import signal
 from pathlib import Path
 
 import pytest
-from harness.environment import Environment
 
 from chaos.process import Process, wait_until
+from harness.environment import Environment
 
 TESTS = 300
 SAYS = "The embedded PostgreSQL went away"
-SLOW_TESTS = f'''
+SLOW_TESTS = f"""
 import fcntl, os, pathlib, pytest
 from sqlalchemy import text
 
@@ -24,7 +24,7 @@ async def test_that_waits(session, number):
     with open(os.environ["CHAOS_GATE"]) as gate:
         fcntl.flock(gate, fcntl.LOCK_SH)
     await session.execute(text("SELECT 1"))
-'''
+"""
 
 
 @pytest.mark.parametrize("workers", [0, 2])

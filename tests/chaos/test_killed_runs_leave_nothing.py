@@ -1,0 +1,108 @@
+"""Runs killed with kill -9 at any moment: one sweep, and nothing is left; the next is green.
+
+The seed is printed; CHAOS_SEED repeats it.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from chaos.process import MARK, children, kill, living, wait_until
+from harness.environment import Environment
+from harness.external import ExternalServer
+
+RUN: Final = ("pytest", "tests/integration", "tests/e2e", "-n", "2", "-q")
+GREEN_AFTER: Final = 6
+"""After so many kills there is a run that nobody kills."""
+VICTIMS: Final = ("group", "controller", "worker")
+
+
+def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None:
+    """Kill a whole run, or one process of it."""
+    if victim == "group":
+        with suppress(ProcessLookupError):
+            os.killpg(run.pid, signal.SIGKILL)
+    elif victim == "controller":
+        run.kill()
+    else:
+        wait_until(lambda: children(run.pid) or run.poll() is not None, "there is no worker", 60)
+        for worker in dice.sample(sorted(children(run.pid)), k=1) if children(run.pid) else []:
+            kill(worker)
+
+
+def databases(environment: Environment, project: Path, env: Mapping[str, str]) -> list[str]:
+    """Have the project list what it has on the server, but for what is cached for all runs."""
+    listed = environment.run(project, "invoke", "db.list", "--json", env=env).stdout
+    return [entry["name"] for entry in json.loads(listed) if entry["run"] is not None]
+
+
+def check(environment: Environment, project: Path, env: Mapping[str, str], kills: int) -> None:
+    """Kill so many runs, each in its turn in another way, and look at what they leave."""
+    seed = int(os.environ.get("CHAOS_SEED", random.randrange(10**6)))
+    print(f"CHAOS_SEED={seed}")
+    dice = random.Random(seed)
+    started = time.monotonic()
+    environment.run(project, *RUN, env=env)
+    usual, longest, left = time.monotonic() - started, 0.0, 0
+    for number in range(kills):
+        mark, victim, delay = uuid.uuid4().hex, VICTIMS[number % 3], dice.uniform(0, usual)
+        run = environment.start(project, *RUN, env={**env, MARK: mark})
+        with suppress(subprocess.TimeoutExpired):
+            run.wait(delay)
+        strike(run, victim, dice)
+        struck = time.monotonic()
+        if victim == "worker":  # xdist makes another one, and goes on
+            run.communicate(timeout=300)
+            struck = time.monotonic()
+        wait_until(
+            lambda: not living(mark),  # noqa: B023  it is called before the next one
+            f"{victim} killed after {delay:.3f} s, and this lives on: {living(mark)}",
+        )
+        longest = max(longest, time.monotonic() - struck)
+        run.communicate()
+        left += len(databases(environment, project, env))
+        environment.run(project, "invoke", "db.sweep", env=env)
+        assert databases(environment, project, env) == [], f"{victim} after {delay:.3f} s"
+        if number % GREEN_AFTER == GREEN_AFTER - 1:
+            environment.run(project, *RUN, env=env)
+    print(f"{kills} runs killed: {left} databases swept, the last process lived {longest:.2f} s")
+    assert left, "no kill left anything: they all came too late"
+
+
+def stopped(environment: Environment, project: Path) -> bool:
+    """Tell whether the embedded server has ended; its process hides what it inherited."""
+    return "stopped" in environment.run(project, "invoke", "server.status").stdout
+
+
+def test_on_the_embedded_server(environment: Environment, project: Path) -> None:
+    check(environment, project, {}, kills=6)
+    wait_until(lambda: stopped(environment, project), "the server outlives its users")
+
+
+def test_on_an_external_server(
+    environment: Environment, checkout: Path, external_server: ExternalServer
+) -> None:
+    check(environment, checkout, external_server.variables, kills=6)
+
+
+@pytest.mark.long
+def test_a_hundred_on_the_embedded_server(environment: Environment, project: Path) -> None:
+    check(environment, project, {}, kills=100)
+    wait_until(lambda: stopped(environment, project), "the server outlives its users")
+
+
+@pytest.mark.long
+def test_a_hundred_on_an_external_server(
+    environment: Environment, checkout: Path, external_server: ExternalServer
+) -> None:
+    check(environment, checkout, external_server.variables, kills=100)

@@ -1,0 +1,99 @@
+"""Runs of two checkouts on one server, with sweeps that never stop beside them: all are green."""
+
+from pathlib import Path
+
+import pytest
+
+from chaos.process import RefusedByTestdbError, processes, wait_until
+from harness.environment import Environment
+from harness.external import ExternalServer
+
+RUNS = 8
+
+
+def test_eight_runs_beside_endless_sweeps(
+    environment: Environment, project: Path, checkout: Path, external_server: ExternalServer
+) -> None:
+    env = external_server.variables
+    with (
+        processes(environment, project, 1, env) as (sweeper,),
+        processes(environment, checkout, 1, env) as (other,),
+    ):
+        sweeper.tell("sweep_without_end")
+        other.tell("sweep_without_end")
+        runs = [
+            environment.start(place, "pytest", "tests/integration", "-q", env=env)
+            for place in [project, checkout] * (RUNS // 2)
+        ]
+        outputs = [run.communicate()[0] for run in runs]
+        for run, output in zip(runs, outputs, strict=True):
+            assert run.returncode == 0, output
+            assert " 0 left" in output
+        for process in (sweeper, other):
+            assert process.popen.poll() is None, "a sweep failed"
+            swept = []
+            process.kill()
+            assert process.popen.stdout
+            swept += process.popen.stdout.readlines()
+        # Templates that nobody uses go; of a run that lives, nothing does.
+        assert all("nobody uses this template" in line for line in swept), swept
+
+
+def test_what_a_living_run_has_is_neither_swept_nor_dropped(
+    environment: Environment, project: Path, checkout: Path, external_server: ExternalServer
+) -> None:
+    env = external_server.variables
+    with (
+        processes(environment, project, 3, env) as (run, worker, child),
+        processes(environment, checkout, 1, env) as (person,),
+    ):
+        alive = run.ask("start")
+        names = run.ask("create", worker="gw0")
+        for process in (worker, child):  # more processes of the same run
+            process.ask("join", run_id=alive)
+        for dying in (run, worker):
+            dying.kill()
+            verdicts = person.ask("sweep", force=True, kept=True, templates=True)
+            assert {tuple(verdicts[name]) for name in names} == {
+                (False, "a living run (or another sweep) uses it")
+            }
+            for wanted in (names[0], alive):
+                with pytest.raises(RefusedByTestdbError, match="somebody uses it now"):
+                    person.ask("drop", name=wanted, end_sessions=True)
+        child.kill()
+        wait_until(lambda: person.ask("plan")[names[0]][0], "its lease outlives the run")
+        assert all(person.ask("sweep")[name][0] for name in names)
+
+
+def test_a_lease_that_was_lost_is_taken_anew_unless_a_sweep_came_first(
+    environment: Environment, project: Path, external_server: ExternalServer
+) -> None:
+    with processes(environment, project, 2, external_server.variables) as (run, person):
+        run_id = run.ask("start")
+        names = run.ask("create", worker="main")
+        cut = (
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+            " WHERE application_name LIKE %s"
+        )
+        with external_server.connect() as administrator:
+            assert not run.ask("renew_lease")
+            administrator.execute(cut, [f"%{run_id}%"])
+            assert run.ask("renew_lease")
+            assert not person.ask("plan")[names[0]][0]
+            administrator.execute(cut, [f"%{run_id}%"])
+        assert person.ask("sweep")[names[0]][0]
+        with pytest.raises(RefusedByTestdbError, match="lost the connection that held its lease"):
+            run.ask("renew_lease")
+
+
+def test_a_run_that_a_sweep_holds_for_dead_does_not_come_alive(
+    environment: Environment, project: Path, external_server: ExternalServer
+) -> None:
+    with processes(environment, project, 2, external_server.variables) as (sweeper, run):
+        (name,) = sweeper.ask("leave", count=1)
+        owner = name.split("_")[2]
+        sweeper.ask("hold_for_dead", owner=owner)
+        with pytest.raises(RefusedByTestdbError, match="is being swept"):
+            run.ask("join", run_id=owner)
+        sweeper.kill()
+        wait_until(lambda: run.ask("sweep")[name][0], "a killed sweep keeps its locks")
