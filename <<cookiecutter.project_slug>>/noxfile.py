@@ -15,6 +15,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "typecheck", "unit", "integration", "e2e", "examples"]
 
 PYPROJECT = Path("pyproject.toml")
+CLEANUP_SECONDS = 30
+"""How long tests and examples may clean up after Ctrl-C; else nox kills them in half a second."""
 
 
 def install(session: nox.Session, group: str) -> None:
@@ -27,10 +29,15 @@ def install(session: nox.Session, group: str) -> None:
         done.write_text(wanted)
 
 
+def run(session: nox.Session, *command: str) -> None:
+    """Run what has databases to drop when it is interrupted."""
+    session.run(*command, interrupt_timeout=CLEANUP_SECONDS, terminate_timeout=CLEANUP_SECONDS)
+
+
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
     install(session, "test")
-    session.run("pytest", *arguments, *session.posargs)
+    run(session, "pytest", *arguments, *session.posargs)
 
 
 @nox.session
@@ -55,7 +62,17 @@ def e2e(session: nox.Session) -> None:
 def examples(session: nox.Session) -> None:
     """Run the examples as a person does, with a summary."""
     install(session, "test")
-    session.run("python", "examples/run_all.py", *session.posargs)
+    run(session, "python", "examples/run_all.py", *session.posargs)
+
+
+@nox.session(default=False)
+def coverage(session: nox.Session) -> None:
+    """Measure what all tests run of the service, in every process; htmlcov/ shows the lines."""
+    install(session, "test")
+    session.run("coverage", "erase")
+    run(session, "coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    for step in ("combine", "html", "report"):
+        session.run("coverage", step)
 
 
 @nox.session

@@ -2,6 +2,18 @@
 
 from invoke.collection import Collection
 
-from tasks import db, examples, server, service
+from tasks import (
+    db,
+    demo,  # demo
+    examples,
+    server,
+    service,
+)
 
-namespace = Collection(db, examples, server, service)
+namespace = Collection(
+    db,
+    demo,  # demo
+    examples,
+    server,
+    service,
+)

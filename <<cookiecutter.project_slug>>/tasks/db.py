@@ -19,7 +19,11 @@ from testdb import catalog, embedded, kept, migration_check, runs, sweeping
 from testdb import server as servers
 from testdb.catalog import Entry
 from testdb.errors import RefusedError
-from testdb.link import LOGICAL, fill, settings  # demo
+from testdb.link import (
+    LOGICAL,
+    fill,  # demo
+    settings,  # demo
+)
 from testdb.server import Server, psql_uri
 from testdb.sweeping import Verdict
 

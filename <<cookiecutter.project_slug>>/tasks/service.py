@@ -12,6 +12,7 @@ from tasks.reporting import errors_as_exit
 from testdb import child, runs
 from testdb.link import fill, settings  # demo
 from testdb.ownership import Kind
+from testdb.runs import DatabaseSet
 from testdb.service import serving
 
 
@@ -29,8 +30,12 @@ def run(
     ):
         if demo:  # demo
             asyncio.run(fill(settings(databases.urls)))  # demo
-        with serving(databases, log=sys.stderr.fileno()) as service:
-            print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
-            service.process.wait()
-            msg = f"The service {child.how_it_ended(service.process)}."
-            raise Exit(msg, code=1)
+        _serve(databases)
+
+
+def _serve(databases: DatabaseSet) -> None:
+    with serving(databases, log=sys.stderr.fileno()) as service:
+        print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
+        service.process.wait()
+    msg = f"The service {child.how_it_ended(service.process)}."
+    raise Exit(msg, code=1)

@@ -1,0 +1,51 @@
+"""The demo: what it is made of, and how it goes."""
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from testdb.link import MIGRATIONS
+from testdb.project import ROOT
+
+MARK = "# demo"
+"""Stands on every line that belongs to the demo in a file that does not."""
+MARKED = ("pyproject.toml", "*/*.md", "src/**/*.py", "tasks/*.py", "testdb/*.py", "tests/**/*.py")
+"""Where such lines may be."""
+SOURCE = MIGRATIONS.relative_to(ROOT).parent
+FILES = (
+    f"{SOURCE}/auth.py",
+    f"{SOURCE}/candles.py",
+    f"{SOURCE}/demo.py",
+    f"{SOURCE}/mailbox.py",
+    f"{SOURCE}/ticks.py",
+    f"{SOURCE}/migrations/main/0002_auth.py",
+    f"{SOURCE}/migrations/*/*_candles.py",
+    "examples/example_auth_journey.py",
+    "examples/example_candles.py",
+    "examples/example_concurrent_clients.py",
+    "examples/example_websocket_ticks.py",
+    "tests/e2e/test_auth.py",
+    "tests/e2e/test_demo.py",
+    "tests/integration/test_auth.py",
+    "tests/integration/test_candles.py",
+    "tests/unit/test_candles.py",
+    "tests/unit/test_mailbox.py",
+    "tests/unit/test_ticks.py",
+    "tasks/demo.py",
+)
+
+
+@task
+def remove(_: Context) -> None:
+    """Delete the demo, this task too. Users and health stay, to copy from."""
+    for pattern in FILES:
+        for path in ROOT.glob(pattern):
+            path.unlink()
+            print(f"deleted {path.relative_to(ROOT)}")
+            if not any(path.parent.iterdir()):  # git keeps no empty directory
+                (path.parent / ".gitkeep").touch()
+    for path in (path for pattern in MARKED for path in ROOT.glob(pattern)):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if MARK not in line]
+        if kept != lines:
+            path.write_text("".join(kept), encoding="utf-8")
+            print(f"changed {path.relative_to(ROOT)}")
