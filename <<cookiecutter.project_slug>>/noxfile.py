@@ -1,6 +1,6 @@
 """The sessions: `nox -l` is the menu, `nox` runs the default set.
 
-What follows `--` goes on to pytest, ruff or mypy: `nox -s e2e -- -n 4`.
+What follows `--` goes on to pytest, and to examples/run_all.py: `nox -s e2e -- -n 4`.
 """
 
 import hashlib
@@ -79,7 +79,7 @@ def coverage(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style and format."""
     install(session, "lint")
-    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "check")
     session.run("ruff", "format", "--check")
 
 
@@ -87,7 +87,7 @@ def lint(session: nox.Session) -> None:
 def typecheck(session: nox.Session) -> None:
     """Check types, strictly."""
     install(session, "typecheck")
-    session.run("mypy", *session.posargs)
+    session.run("mypy")
 
 
 @nox.session(default=False)

@@ -1,6 +1,6 @@
 """Run the examples, each in a process of its own, and sum up what became of them.
 
-python examples/run_all.py [NAME ...] [--skip NAME ...] [--jobs N] [--timeout SECONDS]
+python examples/run_all.py [NAME ...] [--skip NAME ...] [-n N] [--timeout SECONDS]
 
 A NAME is that of an example (`users` for example_users.py) or a kind: a word of several names.
 The exit code is 0 if all passed, 1 if any failed, 2 if they cannot be run, 130 after Ctrl-C.
@@ -53,7 +53,7 @@ def _run(chosen: list[Example], jobs: int, timeout: float) -> list[Result]:
     results = []
     with (
         runs.start() as run,
-        ThreadPoolExecutor(jobs) as pool,
+        ThreadPoolExecutor(jobs or 1) as pool,
         Progress(console=console, transient=True, disable=not console.is_terminal) as progress,
     ):
         bar = progress.add_task("Running examples", total=len(chosen))
@@ -83,7 +83,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--skip", action="append", default=[], metavar="NAME", help="leave these out"
     )
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many run at once")
+    # As pytest-xdist has it, so that `nox -- -n 4` goes for all sessions; 0 is one at a time too.
+    parser.add_argument("-n", "--jobs", type=int, default=1, metavar="N", help="how many at once")
     parser.add_argument(
         "--timeout", type=float, default=examples.TIMEOUT_SECONDS, help="seconds for each"
     )
@@ -92,8 +93,8 @@ def _options() -> argparse.Namespace:
         if not any(example.is_meant([name]) for example in found):
             known = ", ".join(example.name for example in found)
             parser.error(f"there is no example {name!r}; choose from {known}")
-    if options.jobs < 1:
-        parser.error("--jobs must be at least 1")
+    if options.jobs < 0:
+        parser.error("--jobs must be a number of examples, not less than 0")
     return options
 
 

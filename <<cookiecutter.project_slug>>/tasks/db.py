@@ -49,7 +49,7 @@ def create(
     days: float = runs.KEPT_DAYS,
     demo: bool = False,  # demo
 ) -> None:
-    """Make migrated databases for yourself, and print how to open them."""
+    """Make migrated databases to keep, and print their URLs."""
     with errors_as_exit():
         made = kept.create(days)
     if demo:  # demo
@@ -69,7 +69,7 @@ def drop(_: Context, name: str, force: bool = False) -> None:
 
 @task(name="list", help={"json": "print a JSON array and nothing else"})
 def list_(_: Context, json: bool = False) -> None:
-    """List the disposable databases on the server, and who is alive."""
+    """List the disposable databases, and who is alive."""
     with _connected() as (_server, connection):
         entries = catalog.read(connection).entries
         rows = [_row(entry, catalog.size_bytes(connection, entry.name)) for entry in entries]
@@ -117,7 +117,7 @@ def sweep(
     templates: bool = False,
     force: bool = False,
 ) -> None:
-    """Drop what dead runs left; say what goes, what stays, and why."""
+    """Drop what dead runs left; say what stays, and why."""
     options = sweeping.Options(kept=kept, templates=templates, force=force)
     with _connected() as (server, connection):
         planned = sweeping.plan(connection, options)
@@ -151,7 +151,7 @@ def migrate(_: Context, name: str = "") -> None:
 
 @task(help={"message": "what it does", "logical": "of which logical database"})
 def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
-    """Write a migration from the difference between models and migrations."""
+    """Write the migration that the models are ahead by."""
     with errors_as_exit(), runs.start() as run:
         migration_check.write_revision(run, logical, message)
 
