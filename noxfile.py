@@ -41,3 +41,10 @@ def lint(session: nox.Session) -> None:
     install(session, "lint")
     session.run("ruff", "check", *session.posargs)
     session.run("ruff", "format", "--check")
+
+
+@nox.session(default=False)
+def benchmarks(session: nox.Session) -> None:
+    """Measure what a test costs, side by side with the peers."""
+    install(session, "benchmarks")
+    session.run("python", "benchmarks/measure.py", *session.posargs)

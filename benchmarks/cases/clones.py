@@ -1,0 +1,20 @@
+"""Clone databases in a baked project, and print what a template, a clone and a drop cost."""
+
+import json
+import os
+import time
+
+from testdb import runs
+from testdb.ownership import Kind
+
+clones, drops = [], []
+with runs.start() as run:
+    built = run.template("main").build_seconds
+    for _ in range(int(os.environ["BENCHMARK_TESTS"])):
+        started = time.perf_counter()
+        databases = run.create("benchmark", Kind.CLONE)
+        cloned = time.perf_counter()
+        run.drop(databases)
+        clones.append(cloned - started)
+        drops.append(time.perf_counter() - cloned)
+print(json.dumps({"built": built, "clones": clones, "drops": drops}))

@@ -1,0 +1,1 @@
+"""A Django application with as many tables as the baked project has."""

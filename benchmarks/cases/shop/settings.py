@@ -1,0 +1,14 @@
+"""Settings of Django: the application and its database, on the server that all cases share."""
+
+import os
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "HOST": os.environ["BENCHMARK_SOCKET"],
+        "PORT": "5432",
+        "USER": "postgres",
+        "NAME": "shop",
+    }
+}
+INSTALLED_APPS = ["shop"]
