@@ -4,6 +4,7 @@ All cases run on one embedded server with its data in memory, over and over in t
 else the machine does hits all of them. Nothing here passes or fails: it prints tables.
 """
 
+import argparse
 import json
 import os
 import platform
@@ -29,10 +30,6 @@ from cookiecutter.main import cookiecutter
 HERE: Final = Path(__file__).resolve().parent
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
 TABLES: Final = 30
-TESTS: Final = 200
-"""How often a process repeats a test, makes a clone, or leaves a database to the sweep."""
-REPEATS: Final = 5
-"""How many processes run each case, in turn with the others."""
 MIGRATIONS: Final = (5, 50, 200)
 """How many migrations lead to the same tables; the first is one more than all else uses."""
 ONE_TEST: Final = ("tests/integration", "-k", "test_an_email_is_taken_once")
@@ -132,6 +129,8 @@ class Bench:
 
     place: Path
     project: Path
+    tests: int
+    repeats: int
 
     def run(self, *command: str, cwd: Path | None = None, **variables: str | Path) -> str:
         """Run a module of this environment in the project, or elsewhere; returns its output.
@@ -186,15 +185,20 @@ class Bench:
             "PYTHONPATH": os.pathsep.join(map(str, (project / "src", project, self.cases))),
             "TESTDB_HOME": str(self.place / "home"),
             "BENCHMARK_TABLES": str(TABLES),
-            "BENCHMARK_TESTS": str(TESTS),
+            "BENCHMARK_TESTS": str(self.tests),
             **{key: str(value) for key, value in variables.items()},
         }
 
 
 def main() -> None:
     """Measure, and print one table after the other."""
+    parser = argparse.ArgumentParser(description="Measure what a test costs.")
+    how_often = "how often a process repeats a test, makes a clone, leaves a database to the sweep"
+    parser.add_argument("--tests", type=int, default=200, help=how_often)
+    parser.add_argument("--repeats", type=int, default=5, help="processes a case, taken in turn")
+    options = parser.parse_args()
     before = load()
-    with prepared() as bench:
+    with prepared(options.tests, options.repeats) as bench:
         show("a first test, in seconds", *starts(bench))
         with bench.serving() as socket:
             show("a test", *tests(bench, socket))
@@ -204,7 +208,7 @@ def main() -> None:
 
 
 @contextmanager
-def prepared() -> Iterator[Bench]:
+def prepared(tests: int, repeats: int) -> Iterator[Bench]:
     """Bake a project with enough tables, and install what it needs beside the peers."""
     base = MEMORY if MEMORY.is_dir() else None
     with TemporaryDirectory(prefix="testdb-benchmarks-", dir=base) as made:
@@ -215,7 +219,7 @@ def prepared() -> Iterator[Bench]:
         baked = cookiecutter(
             str(HERE.parent), no_input=True, output_dir=made, config_file=str(config)
         )
-        bench = Bench(place, Path(baked))
+        bench = Bench(place, Path(baked), tests, repeats)
         tool, needs = uv.find_uv_bin(), ["-r", "pyproject.toml", "--group", "dev"]
         install = [tool, "pip", "install", "--quiet", "--python", sys.executable]
         subprocess.run([*install, *needs], cwd=baked, check=True)
@@ -250,7 +254,7 @@ Table = tuple[Sequence[str], Iterable[Sequence[str]]]
 def tests(bench: Bench, socket: Path) -> Table:
     """Measure what a test costs beyond an empty one, in milliseconds."""
     found: dict[tuple[Suite, str], list[float]] = defaultdict(list)
-    for _ in range(REPEATS):
+    for _ in range(bench.repeats):
         for suite, test in dict.fromkeys((c.suite, t) for c in CASES for t in (c.test, c.empty)):
             found[suite, test].append(median(time_of_tests(bench, socket, suite, test)))
     costs = {
@@ -296,7 +300,7 @@ def starts(bench: Bench) -> Table:
         seconds[what].append(time.perf_counter() - started)
         bench.run("invoke", "server.stop", TESTDB_HOME=home)
 
-    for _ in range(REPEATS):
+    for _ in range(bench.repeats):
         shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(bench.project / ".pytest_cache", ignore_errors=True)
         take("collecting only: imports, no database", "--collect-only")
@@ -319,7 +323,7 @@ def migrations(bench: Bench, socket: Path) -> Table:
         for number in range(existing, wanted):
             add_migration(project, comment.format(number), comment.format(number - 1))
     found: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for _ in range(REPEATS):
+    for _ in range(bench.repeats):
         for wanted, project in projects.items():
             found[wanted].append(last_line(bench.run("clones", cwd=project, **variables)))
     return ("migrations", "template, once, s", "clone, ms", "drop, ms"), (
@@ -338,7 +342,7 @@ def migrations(bench: Bench, socket: Path) -> Table:
 def sweep(bench: Bench) -> Table:
     """Measure how fast a sweep drops what a dead run left, in databases a second."""
     rates = []
-    for _ in range(REPEATS):
+    for _ in range(bench.repeats):
         bench.run("die")
         (rate,) = re.findall(r"\((\d+)/s\)", bench.run("invoke", "db.sweep"))
         rates.append(float(rate))
@@ -369,8 +373,8 @@ def environment(bench: Bench, before: str) -> str:
     return (
         f"{datetime.now(UTC):%Y-%m-%d}; {os.cpu_count()} cores, {platform.system()} "
         f"{platform.machine()}; Python {platform.python_version()}, {versions}; data in "
-        f"{bench.place.parent}; {TABLES} tables, {TESTS} tests a process, {REPEATS} processes a "
-        f"case; load average {before} before, {load()} after."
+        f"{bench.place.parent}; {TABLES} tables, {bench.tests} tests a process, "
+        f"{bench.repeats} processes a case; load average {before} before, {load()} after."
     )
 
 
