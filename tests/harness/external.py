@@ -1,10 +1,14 @@
 """An external server: PostgreSQL over TCP, with a password, and a role that is no superuser."""
 
+import ctypes
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +26,8 @@ PASSWORD: Final = "p@ss/w%rd 1"  # noqa: S105  of a server that lives as long as
 ADMINISTRATOR: Final = "administrator"
 ADMINISTRATOR_PASSWORD: Final = "not for tests"  # noqa: S105
 HOST: Final = "127.0.0.1"
+PR_SET_PDEATHSIG: Final = 1
+"""See prctl(2)."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +105,21 @@ def running(wheel: Path) -> Iterator[ExternalServer]:
 
         authentication = [f"--username={ADMINISTRATOR}", "--auth=scram-sha-256"]
         call("initdb", *authentication, f"--pwfile={password}", "--encoding=UTF8", "--locale=C")
-        options = f"-p {port} -c listen_addresses={HOST} -c unix_socket_directories= -c fsync=off"
-        call("pg_ctl", "start", "--wait", f"--log={home / 'log'}", f"--options={options}")
+        command = [binaries / "postgres", "-D", data, "-p", str(port), "-c", "fsync=off"]
+        command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
+        with (home / "log").open("wb") as log:
+            postgres = subprocess.Popen(
+                command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_us,  # noqa: PLW1509  it calls into the kernel alone
+                **account,
+            )
         try:
             server = ExternalServer(port)
-            with server.connect() as connection:
+            with _when_it_answers(server, postgres) as connection:
                 connection.execute(
                     sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
                         sql.Identifier(ROLE), sql.Literal(PASSWORD)
@@ -111,7 +127,26 @@ def running(wheel: Path) -> Iterator[ExternalServer]:
                 )
             yield server
         finally:
-            call("pg_ctl", "stop", "--mode=immediate")
+            postgres.send_signal(signal.SIGQUIT)  # PostgreSQL's immediate shutdown
+            postgres.wait()
+
+
+def _end_with_us() -> None:
+    """Have Linux shut the server down when its test process is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGQUIT)
+
+
+def _when_it_answers(
+    server: ExternalServer, postgres: subprocess.Popen[bytes]
+) -> psycopg.Connection:
+    while True:
+        try:
+            return server.connect()
+        except psycopg.OperationalError:
+            if postgres.poll() is not None:
+                raise
+            time.sleep(0.01)
 
 
 def _free_port() -> int:
