@@ -199,11 +199,11 @@ def main() -> None:
     options = parser.parse_args()
     before = load()
     with prepared(options.tests, options.repeats) as bench:
-        show("a first test, in seconds", *starts(bench))
+        show("The wait for one test", *starts(bench))
         with bench.serving() as socket:
-            show("a test", *tests(bench, socket))
-            show("clones and migrations", *migrations(bench, socket))
-            show("sweep", *sweep(bench))
+            show("What a test costs", *tests(bench, socket))
+            show("Clones and the number of migrations", *migrations(bench, socket))
+            show("The sweep of what a dead run left", *sweep(bench))
             print(environment(bench, before))
 
 
@@ -304,9 +304,9 @@ def starts(bench: Bench) -> Table:
         shutil.rmtree(home, ignore_errors=True)
         shutil.rmtree(bench.project / ".pytest_cache", ignore_errors=True)
         take("collecting only: imports, no database", "--collect-only")
-        take("first run: initdb, start, migrations, their check")
+        take("first run: initdb, server, migrations and their check")
         take("next run: the server starts again, the template is there")
-    return ("one integration test", "s", "lowest to highest"), (
+    return ("pytest, from the shell and back", "s", "lowest to highest"), (
         (what, f"{median(found):.2f}", spread(found)) for what, found in seconds.items()
     )
 
