@@ -118,9 +118,13 @@ class WorkerDatabases:
         self._drop()
 
     def _drop(self) -> None:
+        self._close_connections()
+        self._run.drop(self.databases)
+
+    def _close_connections(self) -> None:
         for resetter in self._resetters:
             resetter.close()
-        self._run.drop(self.databases)
+        self.databases.dispose()
 
     @contextmanager
     def lend(self, isolation: Isolation) -> Iterator[DatabaseSet]:
@@ -139,10 +143,12 @@ class WorkerDatabases:
             raise IsolationError(msg)
 
     def _take_back(self, lent: DatabaseSet, isolation: Isolation) -> None:
-        if isolation.way is Way.CLONE and not isolation.keeps():
-            self._clones.give_back(lent)
-        elif isolation.way is Way.CLONE:
-            self._run.keep(lent, isolation.test)
+        if isolation.way is Way.CLONE:
+            lent.dispose()
+            if isolation.keeps():
+                self._run.keep(lent, isolation.test)
+            else:
+                self._clones.give_back(lent)
         elif isolation.keeps():
             self._keep(isolation.test)
         elif isolation.way is Way.RESET:
@@ -179,8 +185,7 @@ class WorkerDatabases:
             self._clone()
 
     def _keep(self, test: str) -> None:
-        for resetter in self._resetters:
-            resetter.close()
+        self._close_connections()
         self._run.keep(self.databases, test, role=f"{self._worker}k{next(self._keeping)}")
         self._clone()
 

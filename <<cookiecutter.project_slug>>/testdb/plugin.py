@@ -107,13 +107,19 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         run.server.refuse_too_few_connections(run.connection, needed)
         for logical in LOGICAL:
             run.template(logical)
-        checked = migration_check.fingerprint()
-        if config.cache is None or config.cache.get("testdb/checked", None) != checked:
-            migration_check.check_models(run)
-        if config.cache is not None:
-            config.cache.set("testdb/checked", checked)
+        _check_models_once(config, run)
     except (LifecycleError, psycopg.Error) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _check_models_once(config: pytest.Config, run: Run) -> None:
+    """Check again when the code of the service has changed; always where pytest has no cache."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    fingerprint = migration_check.fingerprint()
+    if cache is None or cache.get("testdb/checked", None) != fingerprint:
+        migration_check.check_models(run)
+    if cache is not None:
+        cache.set("testdb/checked", fingerprint)
 
 
 def _workers(config: pytest.Config) -> int:

@@ -5,16 +5,17 @@ import select
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import psycopg
-from sqlalchemy import URL
+from sqlalchemy import URL, Engine, create_engine
 
 from testdb import catalog, leases, lifecycle, templates
 from testdb import server as servers
 from testdb.catalog import Entry
 from testdb.errors import LifecycleError, ServerError
-from testdb.link import ENV_PREFIX, LOGICAL
+from testdb.link import ENV_PREFIX, LOGICAL, SERVICE
 from testdb.names import Name, is_run_id, new_run_id
 from testdb.ownership import Kind
 from testdb.server import Server, psql_uri
@@ -42,6 +43,21 @@ class DatabaseSet:
             )
             for logical, url in self.urls.items()
         }
+
+    @cached_property
+    def engines(self) -> Mapping[str, Engine]:
+        """Engines for code that is not async: one for each database, made when first used."""
+        return {
+            logical: create_engine(
+                url.update_query_dict({"application_name": SERVICE}), pool_pre_ping=True
+            )
+            for logical, url in self.urls.items()
+        }
+
+    def dispose(self) -> None:
+        """Close what the engines hold open, if there are any."""
+        for engine in vars(self).get("engines", {}).values():
+            engine.dispose()
 
 
 class Run:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import Connection, Executable, NullPool, Row, create_engine, event, text
+from sqlalchemy import Connection, Executable, Row, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
@@ -169,7 +169,7 @@ def sync_session(
     databases: DatabaseSet, isolation: Isolation, logical: str = "main"
 ) -> Iterator[Session]:
     """Open a session for a test that is not async, isolated in the same way."""
-    engine = create_engine(databases.urls[logical], poolclass=NullPool)
+    engine = databases.engines[logical]
     if isolation.way is not Way.ROLLBACK:
         with Session(engine) as session:
             yield session
