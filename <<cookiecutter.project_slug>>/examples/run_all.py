@@ -22,6 +22,8 @@ from testdb.examples import Example, Result
 
 CTRL_C = 130
 """The exit code of a program that Ctrl-C has ended, as shells spell it."""
+WIDE = 1000
+"""Columns of the summary: more than any row has, so that nothing is folded."""
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
@@ -43,7 +45,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: every example was stopped.", file=sys.stderr)
         return CTRL_C
-    console.print(_summary(results))
+    Console(width=WIDE, highlight=False, markup=False).print(_summary(results))
     return 1 if any(result.problem for result in results) else 0
 
 

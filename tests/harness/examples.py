@@ -1,0 +1,107 @@
+"""Examples to drop into a baked project: good ones, one that waits, and bad ones of each kind."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from harness.environment import Environment
+
+PATIENCE_SECONDS: Final = 20
+"""How long an example may take in these projects: who hangs is found out sooner."""
+SERVES: Final = '''"""{docstring}."""
+
+import os
+import signal
+import threading
+
+from testdb import runs
+from testdb.ownership import Kind
+from testdb.service import fresh_service
+
+{before}
+with fresh_service(__file__) as client:
+    client.get("/health").raise_for_status()
+    print("the example was here")
+    {inside}
+'''
+CRASHES: Final = """
+import os
+
+if "CRASH_AT_START" in os.environ:
+    raise RuntimeError("no service today")
+"""
+OUTPUT: Final = "the example was here"
+LOG: Final = ('"GET /health HTTP/1.1" 200', "Application startup complete")
+WAITS: Final = "waits"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """How an example goes wrong, and what must be reported of it."""
+
+    inside: str
+    reported: tuple[str, ...]
+    before: str = ""
+
+
+BAD: Final = {
+    "fails": Bad("raise ValueError('no luck')", ("exit code 1", OUTPUT, "no luck", *LOG)),
+    "hangs": Bad(
+        "threading.Event().wait()",
+        (f"hung: it was stopped after {PATIENCE_SECONDS} s", OUTPUT, "Event().wait()", *LOG),
+    ),
+    "leaves_one": Bad(
+        "with runs.start() as run: run.create('other', Kind.EXAMPLE)",
+        ("passed, and left testdb_", "behind", OUTPUT, *LOG, "Application shutdown complete"),
+    ),
+    "crashes": Bad(
+        "",
+        ("The service ended with exit code 1 before it answered", "no service today"),
+        before="os.environ['CRASH_AT_START'] = 'yes'",
+    ),
+    "kills_itself": Bad(
+        "os.kill(os.getpid(), signal.SIGKILL)",
+        ("was killed by SIGKILL, and left testdb_", OUTPUT, *LOG),
+    ),
+}
+OTHERS: Final = {
+    "new_one": Bad("print('hello')", ()),
+    WAITS: Bad("open('FIFO', 'w').close(); threading.Event().wait()", ()),
+}
+
+
+def drop_in(project: Path, name: str) -> Path:
+    """Write an example into a project; returns the FIFO that one which waits opens when it does."""
+    bad, fifo = (BAD | OTHERS)[name], project / "arrived"
+    inside = bad.inside.replace("FIFO", str(fifo))
+    text = SERVES.format(docstring="Says hello", before=bad.before, inside=inside or "pass")
+    (project / "examples" / f"example_{name}.py").write_text(text)
+    if name == WAITS:
+        os.mkfifo(fifo)
+    return fifo
+
+
+def lose_demo_examples(project: Path) -> Path:
+    """Leave two quick examples; shorten the patience; let the service crash where it is told to."""
+    for path in project.glob("examples/example_*.py"):
+        if path.stem not in {"example_health", "example_users"}:
+            path.unlink()
+    runner = project / "testdb" / "examples.py"
+    patient = runner.read_text()
+    runner.write_text(
+        patient.replace(
+            "TIMEOUT_SECONDS: Final = 60.0", f"TIMEOUT_SECONDS: Final = {PATIENCE_SECONDS}"
+        )
+    )
+    assert runner.read_text() != patient
+    health = project / "src" / "my_service" / "health.py"
+    health.write_text(health.read_text() + CRASHES)
+    return project
+
+
+def left(environment: Environment, project: Path) -> list[str]:
+    """List the disposable databases on the server that are no cached templates."""
+    listed = environment.run(project, "invoke", "db.list", "--json").stdout
+    return [row["name"] for row in json.loads(listed) if row["kind"] != "template"]
