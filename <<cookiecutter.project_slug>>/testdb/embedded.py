@@ -40,6 +40,8 @@ SUPERUSER: Final = "postgres"
 PORT: Final = 5432
 """Only names the socket file: the server listens on no network address."""
 CONNECT_SECONDS: Final = 10
+SHELL_READS: Final = frozenset('"$`\\')
+"""What has a meaning inside a shell's quotes."""
 PID_FILE_SOCKET: Final = 4
 """Where postmaster.pid has the directory of the socket, counted in lines from 0."""
 
@@ -163,6 +165,8 @@ def own_directory(path: Path) -> Path:
     """
     if not path.is_absolute():  # such as ~/.cache of a user without a home
         raise NotADirectoryError(0, "is not an absolute path")
+    if SHELL_READS & {*os.fspath(path)}:  # initdb names programs to a shell
+        raise NotADirectoryError(0, f"holds one of {' '.join(sorted(SHELL_READS))}")
     mode = 0o711 if os.geteuid() == 0 else 0o700
     umask = os.umask(0o777 & ~mode)  # not chmod, which a crash could leave undone
     try:

@@ -119,15 +119,17 @@ def _install(place: Home) -> None:
             f"--pgdata={data}",
             f"--username={embedded.SUPERUSER}",
         ]
-        subprocess.run(
+        done = subprocess.run(
             # Whoever can open the private socket is let in.
             [*initdb, "--auth=trust", "--no-sync", "--no-instructions", *SAME_LOCALE_EVERYWHERE],
-            check=True,
+            check=False,
             cwd="/",
             env=_environment(),
             stdout=sys.stderr,
             **embedded.account().popen_arguments,
         )
+        if done.returncode:
+            sys.exit(f"initdb ended with exit code {done.returncode}.")
         data.rename(place.data)
 
 

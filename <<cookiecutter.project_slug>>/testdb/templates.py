@@ -1,8 +1,8 @@
 """Migrate once, clone many: a template for each logical database, cached by what it was built from.
 
 A template is built under its run's own name and renamed when it is complete, so nobody ever sees
-one half-made. An advisory lock on its final name is held exclusively by its builder, and shared by
-every run that clones it: whoever waits, waits for that lock.
+one half-made. Every run that clones it holds an advisory lock on its final name shared, and whoever
+builds it another one exclusively: whoever waits, waits for that one, and only while it is built.
 """
 
 import hashlib
@@ -78,18 +78,16 @@ def ensure(
     """
     owner, role = (run, COLD) if cold else (fingerprint(connection, logical), TEMPLATE)
     name = Name.of(owner, role, logical)
-    lock = leases.key_of(str(name))
-    connection.execute("SELECT pg_advisory_lock_shared(%s)", [lock])
+    # Whoever looks for it or uses it holds this one, so that no sweep collects it in between.
+    connection.execute("SELECT pg_advisory_lock_shared(%s)", [leases.key_of(str(name))])
     if found := _find(connection, name):
         return found
-    connection.execute("SELECT pg_advisory_unlock_shared(%s)", [lock])
-    connection.execute("SELECT pg_advisory_lock(%s)", [lock])
+    building = leases.key_of(f"{name} building")
+    connection.execute("SELECT pg_advisory_lock(%s)", [building])
     try:
-        built = _find(connection, name) or _build(connection, server, run, logical, name)
-        connection.execute("SELECT pg_advisory_lock_shared(%s)", [lock])
+        return _find(connection, name) or _build(connection, server, run, logical, name)
     finally:
-        connection.execute("SELECT pg_advisory_unlock(%s)", [lock])
-    return built
+        connection.execute("SELECT pg_advisory_unlock(%s)", [building])
 
 
 def clone(connection: psycopg.Connection, template: Template, name: Name, marker: Marker) -> None:

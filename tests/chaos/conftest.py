@@ -14,6 +14,6 @@ def project(bake: Bake) -> Path:
 
 
 @pytest.fixture(scope="session")
-def checkout(bake: Bake, project: Path) -> Path:
+def checkout(bake: Bake) -> Path:
     """Another checkout of the same project."""
     return bake(databases="two")

@@ -1,4 +1,4 @@
-"""Use a baked project's testdb as it is told, one JSON line at a time; chaos/process.py tells it."""
+"""Use a baked project's testdb as chaos/process.py says, one JSON line at a time."""
 
 import json
 import sys

@@ -53,7 +53,6 @@ def test_the_run_ends_at_once_and_the_next_is_green(
         os.kill(int(pid_file.read_text().split()[0]), signal.SIGKILL)
         user.close()
     output, _ = run.communicate(timeout=60)
-    print(output)
     try:
         assert run.returncode not in {0, None}
         assert SAYS in output

@@ -136,3 +136,17 @@ def test_what_a_killed_sweep_left_of_a_template_is_built_anew(
         second.ask("start")
         assert second.ask("template", logical="main")
         assert second.ask("create", worker="main")
+
+
+def test_all_who_ask_at_once_go_on_while_the_builder_lives(
+    environment: Environment, project: Path, external_server: ExternalServer
+) -> None:
+    with processes(environment, project, 9, external_server.variables) as (sweeper, *eight):
+        for process in eight:
+            process.ask("start")
+        sweeper.ask("sweep", templates=True)
+        for process in eight:
+            process.tell("template", logical="timeseries")
+        for process in eight:
+            wait_until(process.has_answered, "it waits for more than the builder's work", 60)
+        assert sorted(process.answer() for process in eight) == [False] * 7 + [True]

@@ -1,5 +1,6 @@
 """What a sweep drops, what it leaves alone, what it says of each; and a thousand leftovers."""
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,26 +39,26 @@ def test_the_table(
             done = environment.run(
                 project, "invoke", "db.sweep", *flags, env=external_server.variables
             )
-            rows = (line.split(maxsplit=2) for line in done.stdout.splitlines()[1:])
-            return {name: f"{what} {why.strip()}" for name, what, why in filter(is_row, rows)}
+            rows = (re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()[1:])
+            return {name: f"{what}: {why}" for name, what, why in filter(is_row, rows)}
 
         wait_until(lambda: person.ask("plan")[expired][0], "the keeper's lease outlives it")
         before = external_server.databases()
         told = swept("--dry-run")
         assert external_server.databases() == before
-        assert told[dead] == "would go its run is dead"
-        assert told[living] == "stays a living run (or another sweep) uses it"
-        assert told[kept] == "stays it is kept"
-        assert told[expired] == "would go it was kept, and that time is over"
+        assert told[dead] == "would go: its run is dead"
+        assert told[living] == "stays: a living run (or another sweep) uses it"
+        assert told[kept] == "stays: it is kept"
+        assert told[expired] == "would go: it was kept, and that time is over"
         templates = {name for name in told if "_template_" in name}
         assert {told[name] for name in templates} == {
-            "stays a living run (or another sweep) uses it"
+            "stays: a living run (or another sweep) uses it"
         }
         told = swept()
-        assert told[dead] == "dropped its run is dead"
+        assert told[dead] == "dropped: its run is dead"
         assert told[expired].startswith("dropped")
         assert {kept, living, *templates} <= set(external_server.databases().values())
-        assert swept("--kept")[kept] == "dropped it was kept"
+        assert swept("--kept")[kept] == "dropped: it was kept"
     wait_until(
         lambda: (
             not person.ask("sweep", templates=True).get(min(templates), [True])[1].startswith("a")
