@@ -55,7 +55,7 @@ def field(text: str) -> str:
     two different texts never share a field.
     """
     readable = _readable(text)
-    if readable == text and len(text) <= FIELD:
+    if readable == text and 1 <= len(text) <= FIELD:
         return text
     return readable[: FIELD - 5] + hashlib.blake2b(text.encode()).hexdigest()[:5]
 
