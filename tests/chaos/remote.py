@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from testdb import embedded, kept, leases, lifecycle, runs, server, sweeping
+from testdb import embedded, kept, lifecycle, runs, server, sweeping
 from testdb.errors import LifecycleError
 from testdb.names import TEMPLATE, Name, new_run_id
 from testdb.ownership import Disposable, Kind, prove
@@ -36,11 +36,6 @@ class Remote:
     def join(self, run_id: str) -> None:
         """Live as one more process of a run from now on."""
         self._run = self._stack.enter_context(runs.start(run_id=run_id))
-
-    def hold_for_dead(self, owner: str) -> bool:
-        """Hold the proof that a run is dead, as a sweep does."""
-        connection = self._stack.enter_context(closing(self._server().connect()))
-        return leases.try_exclusively(connection, owner)
 
     def create(self, worker: str, kept_days: float | None = None) -> list[str]:
         """Make databases for this run; returns their names."""

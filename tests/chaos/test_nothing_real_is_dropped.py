@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-import psycopg
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -191,13 +190,16 @@ def test_what_belongs_to_another_role_stays(
             connection.execute(sql.SQL("DROP DATABASE {}").format(identifier))
 
 
+@pytest.mark.parametrize("what", ["leave", "leave_templates"])
 def test_a_killed_drop_is_finished_by_the_next_sweep(
-    process: Process, external_server: ExternalServer
+    process: Process, external_server: ExternalServer, what: str
 ) -> None:
     """PostgreSQL marks a database as invalid when DROP starts, and refuses to ALTER it then."""
-    (name,) = process.ask("leave", count=1)
+    (name,) = process.ask(what, count=1)
     with external_server.connect() as connection:
-        connection.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", [name])
-        assert process.ask("sweep")[name][0]
-        with pytest.raises(psycopg.OperationalError, match="does not exist"):
-            external_server.connect(name)
+        connection.execute(
+            "UPDATE pg_database SET datconnlimit = -2, datistemplate = false WHERE datname = %s",
+            [name],
+        )
+    assert process.ask("sweep", templates=True)[name][0]
+    assert name not in external_server.databases().values()

@@ -2,13 +2,18 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg import sql
 
 from chaos.process import RefusedByTestdbError, processes, wait_until
 from harness.environment import Environment
 from harness.external import ExternalServer
 
 RUNS = 8
+WAITING_DROPS = (
+    "SELECT count(*) FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass"
+)
 
 
 def test_eight_runs_beside_endless_sweeps(
@@ -62,7 +67,8 @@ def test_what_a_living_run_has_is_neither_swept_nor_dropped(
                     person.ask("drop", name=wanted, end_sessions=True)
         child.kill()
         wait_until(lambda: person.ask("plan")[names[0]][0], "its lease outlives the run")
-        assert all(person.ask("sweep")[name][0] for name in names)
+        verdicts = person.ask("sweep")
+        assert all(verdicts[name][0] for name in names)
 
 
 def test_a_lease_that_was_lost_is_taken_anew_unless_a_sweep_came_first(
@@ -86,14 +92,22 @@ def test_a_lease_that_was_lost_is_taken_anew_unless_a_sweep_came_first(
             run.ask("renew_lease")
 
 
-def test_a_run_that_a_sweep_holds_for_dead_does_not_come_alive(
+def test_a_run_that_is_being_swept_does_not_come_alive(
     environment: Environment, project: Path, external_server: ExternalServer
 ) -> None:
-    with processes(environment, project, 2, external_server.variables) as (sweeper, run):
+    with (
+        processes(environment, project, 2, external_server.variables) as (sweeper, run),
+        external_server.connect() as administrator,
+    ):
         (name,) = sweeper.ask("leave", count=1)
-        owner = name.split("_")[2]
-        sweeper.ask("hold_for_dead", owner=owner)
-        with pytest.raises(RefusedByTestdbError, match="is being swept"):
-            run.ask("join", run_id=owner)
-        sweeper.kill()
-        wait_until(lambda: run.ask("sweep")[name][0], "a killed sweep keeps its locks")
+        identifier, owner = sql.Identifier(name), name.split("_")[2]
+        with administrator.transaction():  # DROP has to wait for this
+            administrator.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(identifier))
+            sweeper.tell("sweep")
+            wait_until(
+                lambda: administrator.execute(WAITING_DROPS).fetchall() == [(1,)], "no sweep waits"
+            )
+            with pytest.raises(RefusedByTestdbError, match="is being swept"):
+                run.ask("join", run_id=owner)
+            raise psycopg.Rollback
+        assert sweeper.answer()[name][0]
