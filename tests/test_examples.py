@@ -144,6 +144,7 @@ def test_ctrl_c_ends_everything_cleanly(
         os.killpg(running.pid, signal.SIGINT)
         output, _ = running.communicate(timeout=60)
     assert running.returncode in ({1, 130} if "nox" in command else {130}), output
+    assert ("databases created" if "nox" in command else "Interrupted") in output  # not killed
     assert left(environment, project) == [], output
     wait_until(lambda: not living(mark), f"these live on: {living(mark)}")
 

@@ -66,7 +66,9 @@ class ExternalServer:
 def spellings_of_the_password() -> set[str]:
     """Spell the password in every way in which it could slip into an output."""
     plain = PASSWORD
-    return {plain, quote(plain), quote(plain, safe=""), quote_plus(plain), repr(plain)[1:-1]}
+    of_sqlalchemy = quote(plain, safe=" +")
+    escaped = {quote(plain), quote(plain, safe=""), quote_plus(plain), of_sqlalchemy}
+    return {plain, repr(plain)[1:-1], *escaped}
 
 
 def installed_programs() -> Path | None:
