@@ -36,7 +36,7 @@ FILES = (
 
 @task
 def remove(_: Context) -> None:
-    """Delete the demo, this task too. Users and health stay, to copy from."""
+    """Delete the demo; users and health stay, to copy from."""
     for pattern in FILES:
         for path in ROOT.glob(pattern):
             path.unlink()

@@ -21,7 +21,7 @@ def run(
     _: Context,
     demo: bool = False,  # demo
 ) -> None:
-    """Run the service on fresh databases until Ctrl-C; its log comes to stderr."""
+    """Run the service on fresh databases until Ctrl-C."""
     with (
         suppress(KeyboardInterrupt),
         errors_as_exit(),
