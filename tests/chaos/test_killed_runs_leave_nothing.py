@@ -24,7 +24,7 @@ from harness.external import ExternalServer
 PYTEST: Final = ("pytest", "-n", "2", "-q")
 INTEGRATION: Final = "tests/integration"
 E2E: Final = "tests/e2e"
-GREEN_AFTER: Final = 6
+GREEN_AFTER: Final = 3
 """After so many kills there is a run that nobody kills."""
 VICTIMS: Final = ("group", "controller", "worker")
 
@@ -92,14 +92,14 @@ def stopped(environment: Environment, project: Path) -> bool:
 
 
 def test_on_the_embedded_server(environment: Environment, project: Path) -> None:
-    check(environment, project, {}, 6, INTEGRATION)
+    check(environment, project, {}, len(VICTIMS), INTEGRATION)
     wait_until(lambda: stopped(environment, project), "the server outlives its users")
 
 
 def test_on_an_external_server_with_services(
     environment: Environment, checkout: Path, external_server: ExternalServer
 ) -> None:
-    check(environment, checkout, external_server.variables, 3, E2E)
+    check(environment, checkout, external_server.variables, len(VICTIMS), E2E)
 
 
 @pytest.mark.long
