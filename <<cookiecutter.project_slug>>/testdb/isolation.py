@@ -64,6 +64,7 @@ class Clones:
         self._serial = count(1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clones")
         self._next: Future[DatabaseSet] | None = None
+        self._dropped: list[tuple[DatabaseSet, Future[None]]] = []
 
     def take(self) -> DatabaseSet:
         """Have a set of databases, and see to it that the next one is ready sooner.
@@ -77,13 +78,20 @@ class Clones:
 
     def give_back(self, databases: DatabaseSet) -> None:
         """Drop a set when there is time."""
-        self._thread.submit(self._run.drop, databases)
+        self._dropped.append((databases, self._thread.submit(self._run.drop, databases)))
 
     def close(self) -> None:
-        """Drop whatever is left."""
+        """Drop whatever is left, and once more what could not be dropped before.
+
+        Raises:
+            RefusedError: it still cannot be dropped.
+        """
         if self._next:
             self.give_back(self._next.result())
         self._thread.shutdown()
+        for databases, dropped in self._dropped:
+            if dropped.exception():
+                self._run.drop(databases)
 
     def _make(self) -> DatabaseSet:
         role = f"{self._worker}c{next(self._serial)}"
