@@ -120,7 +120,7 @@ class Remote:
         proven = prove(name, comment)
         assert proven.marker
         with closing(self._server().connect()) as connection:
-            lifecycle.create(connection, proven.name, proven.marker)
+            lifecycle.create(connection, proven.name, proven.marker, strategy="FILE_COPY")
         return name
 
     def _server(self) -> Server:
