@@ -51,7 +51,6 @@ SETTINGS: Final = {
     "fsync": "off",
     "full_page_writes": "off",
     "synchronous_commit": "off",
-    "checkpoint_completion_target": "0",  # a DROP waits for a checkpoint that takes its time
     "log_checkpoints": "off",  # every CREATE and DROP DATABASE makes one
 }
 
