@@ -4,6 +4,7 @@ errors      what a person is told when something is refused or out of reach
 project     which project and which checkout this is
 names       how the name of a disposable database is spelled and read
 ownership   the marker, and THE RULE: what may be dropped
+guard       what may be connected to
 leases      who is alive
 catalog     what is on the server
 embedded    the PostgreSQL from the wheel: where it lives, how it starts and stops
@@ -14,8 +15,11 @@ sweeping    drop what dead runs left
 link        the one link to the service: logical databases, migrations, application
 templates   migrate once, clone many
 runs        one pytest invocation or one example, from its first database to its last
+migration_check  do migrations and models agree?
 kept        databases that a person keeps
+reset       put a database back to what its template held
 isolation   how a test is isolated from the others
+sessions    sessions of tests; under rollback they share one connection
 child       child processes that end with their parent
 serve       the service as such a child, from its inside
 service     the service as such a child, from the outside

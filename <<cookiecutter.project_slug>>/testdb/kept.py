@@ -3,12 +3,10 @@
 from typing import Final
 
 import psycopg
-from sqlalchemy import create_engine
 
-from testdb import catalog, leases, lifecycle, runs
+from testdb import catalog, leases, lifecycle, runs, templates
 from testdb.catalog import Entry
 from testdb.errors import LifecycleError, RefusedError
-from testdb.link import upgrade
 from testdb.ownership import Kind, prove
 from testdb.runs import DatabaseSet
 from testdb.server import Server
@@ -78,11 +76,9 @@ def migrate(server: Server, entry: Entry) -> None:
 
     Raises:
         RefusedError: nobody made it to be kept.
+        LifecycleError: the migrations fail.
     """
     if entry.kind is not Kind.CREATED or entry.proven.marker is None:
         msg = f"{entry.name} was not made by `invoke db.create`; only such databases are migrated."
         raise RefusedError(msg)
-    engine = create_engine(server.url_of(entry.name))
-    with engine.connect() as connection:
-        upgrade(entry.proven.marker.logical, connection)
-    engine.dispose()
+    templates.migrate(server, entry.proven.name, entry.proven.marker.logical)

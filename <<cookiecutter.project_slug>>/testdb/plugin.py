@@ -235,9 +235,7 @@ def _drop_leftovers(run: Run, audit: Audit) -> None:
         if entry.is_kept:
             continue
         lifecycle.drop(run.connection, entry.proven, end_sessions=True)
-        if entry.proven.is_template:
-            run.dropped += 1
-        else:
+        if not entry.proven.is_template:  # a cold one goes with the run, and was not counted
             audit.left.append(entry.name)
 
 

@@ -146,7 +146,7 @@ def _build(
     )
     try:
         lifecycle.create(connection, building, marker)
-        _migrate(server, building, logical)
+        migrate(server, building, logical)
         strategy = _fastest_strategy(connection, run, building, marker)
         lifecycle.comment(connection, building, marker.model_copy(update={"strategy": strategy}))
         _publish(connection, building, final)
@@ -157,7 +157,12 @@ def _build(
     return Template(final, strategy, _settings(connection, final), seconds)
 
 
-def _migrate(server: Server, database: Name, logical: str) -> None:
+def migrate(server: Server, database: Name, logical: str) -> None:
+    """Migrate a database to the newest revision of its logical database.
+
+    Raises:
+        LifecycleError: the migrations fail.
+    """
     engine = create_engine(server.url_of(str(database)), poolclass=NullPool)
     try:
         with engine.connect() as migrating:
