@@ -3,14 +3,14 @@
 from invoke.context import Context
 from invoke.tasks import task
 
-from testdb.link import MIGRATIONS
+from testdb.link import migrations
 from testdb.project import ROOT
 
 MARK = "# demo"
 """Stands on every line that belongs to the demo in a file that does not."""
 MARKED = ("pyproject.toml", "*/*.md", "src/**/*.py", "tasks/*.py", "testdb/*.py", "tests/**/*.py")
 """Where such lines may be."""
-SOURCE = MIGRATIONS.relative_to(ROOT).parent
+SOURCE = migrations.DIRECTORY.relative_to(ROOT).parent
 FILES = (
     f"{SOURCE}/auth.py",
     f"{SOURCE}/candles.py",

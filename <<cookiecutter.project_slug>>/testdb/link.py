@@ -6,24 +6,21 @@ from typing import Final
 from pydantic import SecretStr
 from sqlalchemy import URL
 
+from <<cookiecutter.package_name>> import migrations
 from <<cookiecutter.package_name>>.app import create_app
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
 from <<cookiecutter.package_name>>.demo import fill  # demo
-from <<cookiecutter.package_name>>.migrations import MIGRATIONS, alembic_config, revise, upgrade
 from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
 
 __all__ = [
     "ENV_PREFIX",
     "LOGICAL",
-    "MIGRATIONS",
     "SERVICE",
     "Databases",
-    "alembic_config",
     "create_app",
     "fill",  # demo
-    "revise",
+    "migrations",
     "settings",
-    "upgrade",
 ]
 
 SERVICE: Final = "service"

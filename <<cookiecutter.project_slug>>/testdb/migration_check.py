@@ -11,7 +11,7 @@ from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from testdb.errors import LifecycleError
-from testdb.link import LOGICAL, MIGRATIONS, alembic_config, revise
+from testdb.link import LOGICAL, migrations
 from testdb.ownership import Kind
 from testdb.runs import Run
 
@@ -19,7 +19,7 @@ from testdb.runs import Run
 def fingerprint() -> str:
     """Hash the code of the service: models, migrations and whatever they import of it."""
     digest = blake2b(digest_size=16)
-    package = MIGRATIONS.parent
+    package = migrations.DIRECTORY.parent
     for path in sorted(package.rglob("*.py")):
         digest.update(f"\0{path.relative_to(package)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
@@ -32,7 +32,7 @@ def check_heads() -> None:
         LifecycleError: two of them end there.
     """
     for logical in LOGICAL:
-        heads = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
+        heads = ScriptDirectory.from_config(migrations.alembic_config(logical)).get_heads()
         if len(heads) > 1:
             msg = (
                 f"The migrations of the logical database {logical} have {len(heads)} heads: "
@@ -58,13 +58,13 @@ def check_models(run: Run) -> None:
             except (CommandError, SQLAlchemyError) as error:
                 msg = (
                     f"Models and migrations of the logical database {logical} disagree: {error} "
-                    f"Correct the models, or write a migration in {MIGRATIONS / logical}."
+                    f"Correct the models, or write a migration in {migrations.DIRECTORY / logical}."
                 )
                 raise LifecycleError(msg) from None
 
 
 def _check_models(logical: str, connection: Connection) -> None:
-    config = alembic_config(logical, connection)
+    config = migrations.alembic_config(logical, connection)
     config.stdout = io.StringIO()
     command.check(config)
     with suppress(NotImplementedError):
@@ -84,4 +84,4 @@ def write_revision(run: Run, logical: str, message: str) -> None:
     with run.databases("revision", Kind.CLONE) as databases:
         engine = create_engine(databases.urls[logical], poolclass=NullPool)
         with engine.connect() as connection:
-            revise(logical, connection, message)
+            migrations.revise(logical, connection, message)

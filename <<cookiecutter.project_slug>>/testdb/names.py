@@ -68,23 +68,24 @@ def _readable(text: str) -> str:
 
 @dataclass(frozen=True)
 class Name:
-    """The name of a disposable database of this project, taken apart."""
+    """The name of a disposable database of a project, taken apart."""
 
     owner: str
     role: str
     logical: str
+    project: str = PROJECT
 
     def __str__(self) -> str:
         """Spell the name, check digits and all."""
         # The whole project name goes into the check digits, so that here a readable head will do.
-        project = _readable(PROJECT)[:FIELD] or "project"
-        stem = f"testdb_{project}_{self.owner}_{self.role}_{self.logical}"
-        return f"{stem}_{_check_digits(stem)}"
+        head = _readable(self.project)[:FIELD] or "project"
+        stem = f"testdb_{head}_{self.owner}_{self.role}_{self.logical}"
+        return f"{stem}_{_check_digits(self.project, stem)}"
 
     @classmethod
-    def of(cls, owner: str, role: str, logical: str) -> Self:
+    def of(cls, owner: str, role: str, logical: str, project: str = PROJECT) -> Self:
         """Name the database of a run's worker (or of a template) for a logical database."""
-        return cls(owner=owner, role=field(role), logical=field(logical))
+        return cls(owner=owner, role=field(role), logical=field(logical), project=project)
 
     @property
     def run(self) -> str | None:
@@ -92,16 +93,16 @@ class Name:
         return None if self.role == TEMPLATE else self.owner
 
 
-def parse(text: str) -> Name | None:
+def parse(text: str, project: str = PROJECT) -> Name | None:
     """Read a name; None if this project did not spell it."""
     match = _NAME.fullmatch(text)
     if match is None:
         return None
     _, owner, role, logical = match.groups()
-    name = Name(owner, role, logical)
+    name = Name(owner, role, logical, project)
     return name if str(name) == text else None
 
 
-def _check_digits(stem: str) -> str:
-    digest = hashlib.blake2b(f"{PROJECT}\0{stem}".encode(), digest_size=CHECK_BYTES).digest()
+def _check_digits(project: str, stem: str) -> str:
+    digest = hashlib.blake2b(f"{project}\0{stem}".encode(), digest_size=CHECK_BYTES).digest()
     return base64.b32encode(digest).decode().lower()

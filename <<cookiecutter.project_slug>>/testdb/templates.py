@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from testdb import catalog, leases, lifecycle
 from testdb.errors import LifecycleError
-from testdb.link import MIGRATIONS, upgrade
+from testdb.link import migrations
 from testdb.names import BUILDING, COLD, TEMPLATE, Name
 from testdb.ownership import Kind, Marker, Strategy, prove
 from testdb.server import Server
@@ -59,9 +59,10 @@ def fingerprint(connection: psycopg.Connection, logical: str) -> str:
     tools = f"alembic {version('alembic')} sqlalchemy {version('sqlalchemy')}"
     owner = f"server {connection.info.server_version} role {connection.info.user}"
     digest.update(f"{FORMAT} {logical} {tools} {owner}".encode())
-    for path in sorted((*MIGRATIONS.glob("*.py"), *(MIGRATIONS / logical).rglob("*"))):
+    folder = migrations.DIRECTORY
+    for path in sorted((*folder.glob("*.py"), *(folder / logical).rglob("*"))):
         if path.is_file() and path.parent.name != "__pycache__":
-            digest.update(f"\0{path.relative_to(MIGRATIONS)}\0".encode() + path.read_bytes())
+            digest.update(f"\0{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return digest.hexdigest()
 
 
@@ -166,11 +167,11 @@ def migrate(server: Server, database: Name, logical: str) -> None:
     engine = create_engine(server.url_of(str(database)), poolclass=NullPool)
     try:
         with engine.connect() as migrating:
-            upgrade(logical, migrating)
+            migrations.upgrade(logical, migrating)
     except (SQLAlchemyError, CommandError) as error:
         msg = (
             f"The migrations of the logical database {logical} fail: {error} "
-            f"Correct them in {MIGRATIONS / logical}; nothing was left behind."
+            f"Correct them in {migrations.DIRECTORY / logical}; nothing was left behind."
         )
         raise LifecycleError(msg) from error
     finally:

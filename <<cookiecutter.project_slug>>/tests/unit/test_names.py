@@ -9,32 +9,36 @@ from testdb.names import BUILDING, FIELD, TEMPLATE, Name, parse
 
 LONGEST = 63
 """Bytes after which PostgreSQL cuts a name."""
-PROJECTS = ["a", "<< cookiecutter.project_slug >>", "x" * 300, "9-to-5", "größe-Ω", "日本", "%_'\""]
+PROJECTS = [
+    "a",
+    "<< cookiecutter.project_slug >>",
+    "x" * 300,
+    "9-to-5",
+    "größe-Ω",
+    "日本",
+    "%_'\"",
+]
 OWNERS = [names.new_run_id(), "0123456789"]
 ROLES = ["main", "gw0", "gw12345", TEMPLATE, BUILDING, "Größe", "an_example_with_a_long_name", "_"]
 LOGICALS = ["main", "timeseries", "TimeSeries", "time_series", "ΩΩΩ", "a" * 100]
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_every_name_is_read_as_it_was_spelled(
-    project: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(names, "PROJECT", project)
+def test_every_name_is_read_as_it_was_spelled(project: str) -> None:
     spelled = {}
     for owner, role, logical in itertools.product(OWNERS, ROLES, LOGICALS):
-        name = Name.of(owner, role, logical)
-        assert parse(str(name)) == name
+        name = Name.of(owner, role, logical, project)
+        assert parse(str(name), project) == name
         assert len(str(name).encode()) <= LONGEST
         spelled[str(name)] = (owner, role, logical)
     assert len(spelled) == len(OWNERS) * len(ROLES) * len(LOGICALS), "two share a name"
 
 
-def test_projects_with_the_same_head_share_no_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    spelled = []
-    for project in ("my-service", "my_service", "my-service-2", "My-Service"):
-        monkeypatch.setattr(names, "PROJECT", project)
-        spelled.append(str(Name.of("0123456789", "main", "main")))
-    assert [name for name in spelled if parse(name)] == spelled[-1:]
+def test_projects_with_the_same_head_share_no_name() -> None:
+    projects = ("my-service", "my_service", "my-service-2", "My-Service")
+    for own in projects:
+        name = str(Name.of("0123456789", "main", "main", own))
+        assert [project for project in projects if parse(name, project)] == [own]
 
 
 @pytest.mark.parametrize("place", range(0, LONGEST, 3))

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-MIGRATIONS = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 
 
 def alembic_config(logical: str, connection: Connection | None = None) -> Config:
@@ -14,8 +14,8 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
     config = Config(attributes={"logical": logical, "connection": connection})
     # Any path works so: with spaces and colons (a newline separates folders) and with %.
     config.set_main_option("path_separator", "newline")
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    config.set_main_option("version_locations", str(MIGRATIONS / logical).replace("%", "%%"))
+    config.set_main_option("script_location", str(DIRECTORY).replace("%", "%%"))
+    config.set_main_option("version_locations", str(DIRECTORY / logical).replace("%", "%%"))
     return config
 
 
@@ -32,7 +32,7 @@ def revise(logical: str, connection: Connection, message: str) -> None:
         connection: to a database with all the migrations that there are.
         message: what the migration does.
     """
-    folder = MIGRATIONS / logical
+    folder = DIRECTORY / logical
     folder.mkdir(exist_ok=True)
     config = alembic_config(logical, connection)
     config.set_main_option("file_template", "%%(rev)s_%%(slug)s")
