@@ -4,6 +4,7 @@ bake → environment, which runs what was baked; external_server for those that 
 """
 
 import fcntl
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,12 @@ from harness.external import ExternalServer
 TEMPLATE = Path(__file__).resolve().parent.parent
 
 Bake = Callable[..., Path]
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach what the tests start: a job in the background ignores it, and so its own."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

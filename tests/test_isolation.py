@@ -124,6 +124,18 @@ def test_swallows_the_refusal(run):
         pass
 """
 
+LOSES_ITS_LEASE = """
+def test_loses_the_lease(run):
+    other = run.second()
+    lost = run.connection.info.backend_pid
+    other.connection.execute("SELECT pg_terminate_backend(%s, 5000)", [lost])
+    other.connection.close()
+
+
+async def test_goes_on(client):
+    assert (await client.get("/health")).status_code == 200
+"""
+
 ALL_COUNTS = re.compile(r"testdb: (\d+) databases created, (\d+) dropped, (\d+) kept, (\d+) left")
 
 
@@ -143,6 +155,16 @@ def audit(output: str) -> dict[str, int]:
     """Read the audit of a run."""
     (counts,) = ALL_COUNTS.findall(output)
     return dict(zip(("created", "dropped", "kept", "left"), map(int, counts), strict=True))
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_lost_lease_is_taken_again_and_the_run_says_so(
+    project: Path, environment: Environment, workers: str
+) -> None:
+    path = write(project, LOSES_ITS_LEASE)
+    output = environment.run(project, "pytest", path, "-p", "no:randomly", "-n", workers).stdout
+    assert "leases lost, and taken again before any sweep came: 1" in output
+    assert audit(output)["left"] == 0
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def own_directory(path: Path) -> Path:
     Raises:
         OSError: it cannot be made, or somebody else made it.
     """
-    if not path.is_absolute():  # such as ~/.cache of a user without a home
+    if not path.is_absolute():
         raise NotADirectoryError(0, "is not an absolute path")
     if SHELL_READS & {*os.fspath(path)}:  # initdb names programs to a shell
         raise NotADirectoryError(0, f"holds one of {' '.join(sorted(SHELL_READS))}")

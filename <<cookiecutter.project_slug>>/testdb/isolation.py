@@ -178,8 +178,8 @@ class WorkerDatabases:
     def _sessions_left_open(self, lent: DatabaseSet) -> dict[int, str]:
         rows = self._run.connection.execute(
             "SELECT pid, state, application_name FROM pg_stat_activity"
-            " WHERE datname = ANY(%s) AND application_name <> %s"
-            " AND (state <> 'idle' OR application_name <> %s)",
+            " WHERE datname = ANY(%s) AND backend_type = 'client backend'"
+            " AND application_name <> %s AND (state <> 'idle' OR application_name <> %s)",
             [[str(name) for name in lent.names.values()], self._run.label, SERVICE],
         )
         return {pid: f"{state} (opened by {opener})" for pid, state, opener in rows}

@@ -87,11 +87,14 @@ def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bo
         psycopg.OperationalError: the connection was lost.
     """
     identifier = sql.Identifier(str(proven.name))
-    force = sql.SQL(" WITH (FORCE)" if end_sessions else "")
+    statement = sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier)
     try:
         if _is_template(connection, proven.name):
             connection.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(identifier))
-        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}{}").format(identifier, force))
+        if end_sessions:
+            _drop_by_force(connection, proven.name, statement)
+        else:
+            connection.execute(statement)
     except psycopg.errors.InvalidCatalogName:
         return  # it went in between
     except psycopg.Error as error:
@@ -99,6 +102,28 @@ def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bo
             raise
         msg = f"{proven.name} was not dropped: {error.diag.message_detail or error}"
         raise RefusedError(msg) from None
+
+
+def _drop_by_force(connection: psycopg.Connection, name: Name, statement: sql.Composed) -> None:
+    """Drop a database with the sessions on it.
+
+    The server refuses FORCE where one of them is a superuser's, and counts autovacuum as such.
+    The plain statement ends autovacuum, so that it will do when our own sessions are gone.
+    """
+    try:
+        connection.execute(statement + sql.SQL(" WITH (FORCE)"))
+    except psycopg.errors.InsufficientPrivilege:
+        _end_sessions(connection, name)
+        connection.execute(statement)
+
+
+def _end_sessions(connection: psycopg.Connection, name: Name) -> None:
+    """End our role's sessions on a database; for each it waits 5 seconds at most."""
+    connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+        " WHERE datname = %s AND usename = current_user",
+        [str(name)],
+    )
 
 
 def keep(
@@ -121,10 +146,7 @@ def keep(
         }
     )
     (name,) = marker.names()
-    connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-        [str(proven.name)],
-    )
+    _end_sessions(connection, proven.name)
     if name != proven.name:
         # Without a marker both names prove themselves, should we be killed in between.
         old, new = sql.Identifier(str(proven.name)), sql.Identifier(str(name))

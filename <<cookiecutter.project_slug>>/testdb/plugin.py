@@ -182,15 +182,17 @@ class Audit:
 
     created: int = 0
     dropped: int = 0
+    renewed: int = 0
     kept: list[tuple[str, str]] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problem: str | None = None
     """Why it cannot be known what is left; the next sweep sees to it."""
 
-    def add(self, created: int, dropped: int, kept: list[tuple[str, str]]) -> None:
+    def add(self, created: int, dropped: int, renewed: int, kept: list[tuple[str, str]]) -> None:
         """Add what one process did."""
         self.created += created
         self.dropped += dropped
+        self.renewed += renewed
         self.kept += kept
 
 
@@ -205,7 +207,7 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no 
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
     """Hear from a worker what it did; one that crashed says nothing."""
     audit = node.config.stash.setdefault(_AUDIT, Audit())
-    audit.add(*getattr(node, "workeroutput", {}).get("testdb", (0, 0, [])))
+    audit.add(*getattr(node, "workeroutput", {}).get("testdb", (0, 0, 0, [])))
 
 
 @pytest.hookimpl(trylast=True)
@@ -217,7 +219,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     run = config.stash[_RUN]
     if _worker_input(config):
         told: dict[str, Any] = getattr(config, "workeroutput", {})
-        told["testdb"] = (run.created, run.dropped, run.kept)
+        told["testdb"] = (run.created, run.dropped, run.renewed, run.kept)
         return
     audit = config.stash.setdefault(_AUDIT, Audit())
     try:
@@ -225,7 +227,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         _drop_leftovers(run, audit)
     except (LifecycleError, psycopg.Error) as error:
         audit.problem = str(error)
-    audit.add(run.created, run.dropped, run.kept)
+    audit.add(run.created, run.dropped, run.renewed, run.kept)
     if (audit.left or audit.problem) and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -248,6 +250,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         f"testdb: {audit.created} databases created, {audit.dropped} dropped, "
         f"{len(audit.kept)} kept, {len(audit.left)} left"
     )
+    if audit.renewed:
+        terminalreporter.write_line(
+            f"testdb: leases lost, and taken again before any sweep came: {audit.renewed}",
+            yellow=True,
+        )
     if audit.problem:
         terminalreporter.write_line(
             f"testdb: what is left goes with `invoke db.sweep`: {audit.problem}", red=True

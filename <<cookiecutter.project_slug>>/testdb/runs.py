@@ -75,6 +75,8 @@ class Run:
         self.label = f"testdb {run_id}"
         """The application_name of the run's own sessions."""
         self.created = self.dropped = 0
+        self.renewed = 0
+        """How often the lease was lost and taken again."""
         self.kept: list[tuple[str, str]] = []
         """Why a database was kept, and the URI that psql opens."""
         self._made: set[Name] = set()
@@ -106,6 +108,7 @@ class Run:
                 f"{', '.join(sorted(map(str, swept)))}. Start a new run."
             )
             raise ServerError(msg)
+        self.renewed += 1
         return True
 
     def _has_lost_lease(self) -> bool:

@@ -11,6 +11,14 @@ from harness.environment import Environment
 from harness.external import ExternalServer
 
 RUNS = 8
+AUTOVACUUM_IN = (
+    "SELECT FROM pg_stat_activity WHERE backend_type = 'autovacuum worker' AND datname = %s"
+)
+ENDLESS_AUTOVACUUM = {
+    "autovacuum_naptime": "1",  # seconds, at least
+    "autovacuum_vacuum_cost_delay": "100",  # milliseconds, at most
+    "autovacuum_vacuum_cost_limit": "1",
+}
 WAITING_DROPS = (
     "SELECT count(*) FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass"
 )
@@ -34,9 +42,9 @@ def test_eight_runs_beside_endless_sweeps(
         for run, output in zip(runs, outputs, strict=True):
             assert run.returncode == 0, output
             assert " 0 left" in output
+        swept = []
         for process in (sweeper, other):
             assert process.popen.poll() is None, "a sweep failed"
-            swept = []
             process.kill()
             assert process.popen.stdout
             swept += process.popen.stdout.readlines()
@@ -111,3 +119,30 @@ def test_a_run_that_is_being_swept_does_not_come_alive(
                 run.ask("join", run_id=owner)
             raise psycopg.Rollback
         assert sweeper.answer()[name][0]
+
+
+def test_autovacuum_keeps_no_database_from_being_dropped(
+    environment: Environment, project: Path, external_server: ExternalServer
+) -> None:
+    with (
+        processes(environment, project, 1, external_server.variables) as (run,),
+        external_server.connect() as administrator,
+    ):
+        run.ask("start")
+        main, _ = run.ask("create", worker="main")
+        for name, value in ENDLESS_AUTOVACUUM.items():
+            administrator.execute(f"ALTER SYSTEM SET {name} = {value}")
+        administrator.execute("SELECT pg_reload_conf()")
+        try:
+            with external_server.connect(main) as connection:
+                connection.execute("CREATE TABLE dead AS SELECT generate_series(1, 100000) AS number")
+                connection.execute("DELETE FROM dead")
+            wait_until(
+                lambda: administrator.execute(AUTOVACUUM_IN, [main]).fetchall(), "it never comes", 60
+            )
+            run.ask("drop_made")
+            assert main not in external_server.databases().values()
+        finally:
+            for name in ENDLESS_AUTOVACUUM:
+                administrator.execute(f"ALTER SYSTEM RESET {name}")
+            administrator.execute("SELECT pg_reload_conf()")

@@ -24,6 +24,7 @@ AS_USER: Final = (
 ).split()
 ODD: Final = {"LANG": "C", "LC_ALL": "C", "TZ": ":odd", "PGTZ": "Asia/Kolkata", "PGPORT": "1"}
 CLOSED: Final = ("sh", "-c", 'umask 077; exec "$@"', "sh")
+AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 ODD_NAMES: Final = {
     "space": "with a space",
     "unicode": "übergröße-Ω",
@@ -96,7 +97,16 @@ def test_whatever_the_checkout_is_called(
         environment.remove_server(checkout)
 
 
-@pytest.mark.parametrize("home", ["unset", "missing", "unwritable", "relative"])
+# Without HOME the user database names one, and only `daemon` may not write there.
+@pytest.mark.parametrize(
+    "home",
+    [
+        pytest.param("unset", marks=AS_ROOT),
+        pytest.param("relative", marks=AS_ROOT),
+        "missing",
+        "unwritable",
+    ],
+)
 def test_without_a_home_it_lives_in_the_directory_for_temporary_files(
     environment: Environment, project: Path, room: Path, home: str
 ) -> None:
@@ -127,7 +137,16 @@ def test_without_any_place_there_is_one_error(
         user.ask("use_embedded")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as two users")
+def test_a_place_that_is_named_is_absolute(environment: Environment, project: Path) -> None:
+    with (
+        closing(Process(environment, project, {"TESTDB_HOME": "somewhere"})) as user,
+        pytest.raises(RefusedByTestdbError, match="somewhere: is not an absolute path"),
+    ):
+        user.ask("use_embedded")
+    assert not (project / "somewhere").exists()
+
+
+@AS_ROOT
 def test_root_and_an_ordinary_user_alternate_in_one_checkout(
     environment: Environment, project: Path, room: Path
 ) -> None:
