@@ -162,7 +162,8 @@ def test_a_lost_lease_is_taken_again_and_the_run_says_so(
     project: Path, environment: Environment, workers: str
 ) -> None:
     path = write(project, LOSES_ITS_LEASE)
-    output = environment.run(project, "pytest", path, "-p", "no:randomly", "-n", workers).stdout
+    in_order = ("-p", "no:randomly", "--dist", "loadfile")
+    output = environment.run(project, "pytest", path, "-n", workers, *in_order).stdout
     assert "leases lost, and taken again before any sweep came: 1" in output
     assert audit(output)["left"] == 0
 

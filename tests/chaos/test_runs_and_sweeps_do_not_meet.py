@@ -1,5 +1,6 @@
 """Runs of two checkouts on one server, with sweeps that never stop beside them: all are green."""
 
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -135,11 +136,10 @@ def test_autovacuum_keeps_no_database_from_being_dropped(
         administrator.execute("SELECT pg_reload_conf()")
         try:
             with external_server.connect(main) as connection:
-                connection.execute("CREATE TABLE dead AS SELECT generate_series(1, 100000) AS number")
+                connection.execute("CREATE TABLE dead AS SELECT generate_series(1, 100000)")
                 connection.execute("DELETE FROM dead")
-            wait_until(
-                lambda: administrator.execute(AUTOVACUUM_IN, [main]).fetchall(), "it never comes", 60
-            )
+            is_in = partial(administrator.execute, AUTOVACUUM_IN, [main])
+            wait_until(lambda: is_in().fetchall(), "autovacuum never comes", 60)
             run.ask("drop_made")
             assert main not in external_server.databases().values()
         finally:
