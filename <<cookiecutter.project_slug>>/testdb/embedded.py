@@ -247,7 +247,9 @@ def stop() -> bool:
     place = home()
     if not place.is_locked("server.lock"):
         return False
-    if place.is_locked("keeper.lock"):  # else it was killed, and the server ends with it
+    if place.is_locked("keeper.lock"):
         os.kill(int((place.path / "keeper.lock").read_text()), signal.SIGTERM)
+    elif find_socket(place):  # the keeper was killed, and only Linux ends the server with it
+        os.kill(int((place.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
     with place.locked("server.lock", fcntl.LOCK_EX):
         return True

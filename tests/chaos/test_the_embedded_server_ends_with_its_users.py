@@ -102,6 +102,22 @@ def test_it_ends_with_its_keeper(environment: Environment, own: Path) -> None:
         assert next_user.ask("plan") == {}
 
 
+def test_no_second_one_starts_on_its_data(environment: Environment, own: Path) -> None:
+    with processes(environment, own, 2) as (user, next_user):
+        socket = user.ask("use_embedded")
+        server = postmaster(home_of(socket))
+        os.kill(server, signal.SIGSTOP)  # it has yet to hear that its keeper is gone
+        try:
+            kill(keeper(home_of(socket)))
+            (Path(socket) / ".s.PGSQL.5432").unlink()
+            next_user.tell("use_embedded")
+            assert not next_user.has_answered(2)
+        finally:
+            os.kill(server, signal.SIGCONT)
+        next_user.answer()
+        assert next_user.ask("plan") == {}
+
+
 @pytest.mark.parametrize("victims", ["postmaster", "postmaster and keeper", "a backend"])
 def test_the_next_user_starts_it_anew(environment: Environment, own: Path, victims: str) -> None:
     with processes(environment, own, 2) as (user, next_user):
