@@ -86,7 +86,7 @@ class Clones:
         Raises:
             RefusedError: it still cannot be dropped.
         """
-        if self._next:
+        if self._next and not self._next.exception():  # else nobody missed it
             self.give_back(self._next.result())
         self._thread.shutdown()
         for databases, dropped in self._dropped:
