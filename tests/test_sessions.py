@@ -255,6 +255,7 @@ def test_every_python_that_is_found(
     project, own = bake(databases=databases), Environment(tmp_path / "environment")
     own.build(project, python)
     program = own.path / "bin" / "nox"
-    for arguments in ([], ["-s", "integration", "e2e", "--", "-n", "0"]):
+    tests = ("--session", "unit", "integration", "e2e", "examples", "--", "-n")
+    for arguments in ((), (*tests, "0"), (*tests, "4")):
         done = run(program, *arguments, cwd=project, env=clean_variables())
         assert f"Python {python}." in done.stdout
