@@ -20,7 +20,7 @@ def install(session: nox.Session, group: str) -> None:
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
     install(session, "test")
-    session.run("pytest", "-n", "2", "--dist", "loadgroup", *arguments, *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs)
 
 
 @nox.session
@@ -30,8 +30,8 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
-def chaos(session: nox.Session) -> None:
-    """Run the long form: more chaos, every Python that is found."""
+def long(session: nox.Session) -> None:
+    """Run the long form: what the default leaves out, on every Python that is found."""
     pytest(session, "-m", "long", "--timeout", "3600")
 
 

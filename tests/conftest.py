@@ -1,23 +1,29 @@
 """Bake projects, run them, give them a server: what the template's tests share.
 
-bake → environment, which runs what was baked; external_server for those that do not embed one.
+bake → environment → new_project → project, on the server of this xdist worker: in memory, and over
+TCP as teams have it. What is about the embedded server takes `embedded_project`.
 """
 
-import fcntl
+import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cookiecutter.main import cookiecutter
 
-from harness import external
-from harness.environment import Environment
+from harness import baking, embedded, external, outcome
+from harness.environment import Environment, locked
 from harness.external import ExternalServer
+from harness.project import Bake, NewProject, Project
 
-TEMPLATE = Path(__file__).resolve().parent.parent
 
-Bake = Callable[..., Path]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option by which one test run lends its environment to another."""
+    parser.addoption(
+        "--environment",
+        type=Path,
+        help="where the environment of baked projects is, or is to be made (default: a new one)",
+    )
 
 
 def pytest_configure() -> None:
@@ -26,59 +32,95 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture(scope="session")
-def baked() -> list[Path]:
-    """Remember what was baked."""
-    return []
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: else a worker may be alone with it at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("longest") is None)
+
+
+@pytest.fixture(autouse=True)
+def _programs_end_with_their_test() -> Iterator[None]:
+    """Kill what a failed test has started and not waited for, so that it disturbs no other."""
+    yield
+    outcome.kill_started()
 
 
 @pytest.fixture(scope="session")
-def bake(baked: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Bake projects: `bake(databases="two")` answers one prompt and takes the others' defaults.
 
-    Each gets a directory of its own, and nothing is read from or written to the user's home.
+    The same answers give the same directory, which nobody changes: `new_project` copies it.
     """
-    home = tmp_path_factory.mktemp("cookiecutter")
-    config = home / "config.yaml"
-    config.write_text(f"replay_dir: {home}\ncookiecutters_dir: {home}\n")
+    baked: dict[frozenset[tuple[str, str]], Path] = {}
 
     def bake(**answers: str) -> Path:
-        made = cookiecutter(
-            str(TEMPLATE),
-            no_input=True,
-            extra_context=answers,
-            output_dir=str(tmp_path_factory.mktemp("bake")),
-            config_file=str(config),
-        )
-        baked.append(Path(made))
-        return baked[-1]
+        key = frozenset(answers.items())
+        if key not in baked:
+            baked[key] = baking.bake(tmp_path_factory.mktemp("bake"), **answers)
+        return baked[key]
 
     return bake
 
 
 @pytest.fixture(scope="session")
 def environment(
-    bake: Bake, baked: list[Path], tmp_path_factory: pytest.TempPathFactory, worker_id: str
-) -> Iterator[Environment]:
-    """Have one environment with all that baked projects depend on, for all xdist workers.
-
-    At the end the embedded servers that were started go, with their data.
-    """
+    bake: Bake,
+    pytestconfig: pytest.Config,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Environment:
+    """Have one environment with all that baked projects depend on, for all xdist workers."""
     base = tmp_path_factory.getbasetemp()
     shared = base if worker_id == "master" else base.parent
-    environment = Environment(shared / "environment")
-    with (shared / "environment.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    environment = Environment(pytestconfig.option.environment or shared / "environment")
+    with locked(environment.path.with_suffix(".lock")):
         if not environment.is_complete():
             environment.build(bake())
-    yield environment
-    for project in baked:
-        if (project / "testdb" / "__pycache__").exists():  # else nothing ran
-            environment.remove_server(project)
+    return environment
 
 
 @pytest.fixture(scope="session")
-def external_server(environment: Environment) -> Iterator[ExternalServer]:
-    """Have an external server: Debian's PostgreSQL, else the wheel's programs, over TCP."""
-    with external.running(environment.postgresql()) as server:
+def homes() -> Iterator[Path]:
+    """Have a directory, in memory if possible, for the embedded servers that projects start."""
+    with embedded.homes() as homes:
+        yield homes
+
+
+@pytest.fixture(scope="session")
+def external_server(environment: Environment, homes: Path) -> Iterator[ExternalServer]:
+    """Have an external server: Debian's PostgreSQL, else the wheel's programs, over TCP.
+
+    Each xdist worker has its own. Its tests run one after the other, so that each may look at the
+    whole server.
+    """
+    with external.running(environment.postgresql(), homes) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_project(
+    bake: Bake, environment: Environment, homes: Path, tmp_path_factory: pytest.TempPathFactory
+) -> NewProject:
+    """Copy a baked project, to be changed and run: `new_project(databases="two")`.
+
+    It uses an embedded server of its own, unless `with_shell` sets the variables of another.
+    """
+
+    def new_project(**answers: str) -> Project:
+        pristine = bake(**answers)
+        copy = tmp_path_factory.mktemp("project") / pristine.name
+        shutil.copytree(pristine, copy)
+        return Project(copy, environment, {"TESTDB_HOME": str(embedded.new_home(homes))})
+
+    return new_project
+
+
+@pytest.fixture
+def embedded_project(new_project: NewProject) -> Project:
+    """Have a fresh project with one logical database, on an embedded server of its own."""
+    return new_project(databases="one")
+
+
+@pytest.fixture
+def project(embedded_project: Project, external_server: ExternalServer) -> Project:
+    """Have a fresh project with one logical database, on the external server."""
+    return embedded_project.with_shell(**external_server.variables)

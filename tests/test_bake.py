@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 import uv
+from _pytest.mark.structures import ParameterSet
 
-from conftest import Bake
-from harness.environment import Environment, clean_variables, run
+from harness.environment import clean_variables
+from harness.external import ExternalServer
+from harness.outcome import run
+from harness.project import Bake, NewProject, Project
 
 LICENSES = {
     "MIT": "MIT License",
@@ -37,10 +40,19 @@ ANSWERS = {
 }
 
 
-@pytest.fixture(params=list(ANSWERS.values()), ids=list(ANSWERS))
-def project(bake: Bake, request: pytest.FixtureRequest) -> Path:
-    """Have a project for each set of answers."""
-    return bake(**request.param)
+def by_default(*kinds: str) -> list[ParameterSet]:
+    """Take these answers by default, and all others in the long form."""
+    return [pytest.param(kind, marks=[] if kind in kinds else pytest.mark.long) for kind in ANSWERS]
+
+
+differ = pytest.mark.parametrize("kind", by_default("one", "two", "sorts before testdb"))
+"""Answers that decide about types and wheels."""
+
+
+@pytest.fixture
+def project(new_project: NewProject, kind: str) -> Project:
+    """Have a project for a set of answers."""
+    return new_project(**ANSWERS[kind])
 
 
 @pytest.mark.parametrize(
@@ -80,22 +92,26 @@ def test_the_answers_arrive_as_they_were_given(bake: Bake) -> None:
     assert TRICKY["author_name"] in (project / "LICENSE").read_text()
 
 
-def test_it_is_formatted_linted_and_typed_as_generated(
-    project: Path, environment: Environment
-) -> None:
-    environment.run(project, "ruff", "format", "--check")
-    environment.run(project, "ruff", "check")
-    cache = {"MYPY_CACHE_DIR": str(environment.path / "mypy")}  # of what they all depend on
-    environment.run(project, "mypy", env=cache)
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_it_is_formatted_and_linted_as_generated(project: Project) -> None:
+    project.run("ruff", "format", "--check")
+    project.run("ruff", "check")
 
 
-def test_it_runs_whatever_it_is_called(project: Path, environment: Environment) -> None:
-    environment.run(project, "pytest", "tests/unit", "tests/integration")
+@differ
+def test_it_is_typed_as_generated(project: Project) -> None:
+    project.check_types()
 
 
-def test_the_wheel_holds_the_package_alone(project: Path) -> None:
-    run(uv.find_uv_bin(), "build", "--quiet", cwd=project, env=clean_variables())
-    (wheel,) = project.glob("dist/*.whl")
+@pytest.mark.parametrize("kind", by_default("sorts before testdb"))
+def test_it_runs_whatever_it_is_called(project: Project, external_server: ExternalServer) -> None:
+    project.with_shell(**external_server.variables).run("pytest", "tests/unit", "tests/integration")
+
+
+@differ
+def test_the_wheel_holds_the_package_alone(project: Project) -> None:
+    run(uv.find_uv_bin(), "build", "--quiet", cwd=project.path, env=clean_variables())
+    (wheel,) = project.path.glob("dist/*.whl")
     (package,) = (project / "src").iterdir()
     held = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert held == {
@@ -103,7 +119,7 @@ def test_the_wheel_holds_the_package_alone(project: Path) -> None:
         for path in package.rglob("*")
         if path.is_file() and path.parent.name != "__pycache__"
     }
-    (sdist,) = project.glob("dist/*.tar.gz")
+    (sdist,) = project.path.glob("dist/*.tar.gz")
     with tarfile.open(sdist) as archive:
         roots = {Path(name).parts[1] for name in archive.getnames()}
     assert roots <= {"src", "pyproject.toml", "README.md", "LICENSE", "PKG-INFO", ".gitignore"}

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 import uv
+from cookiecutter.exceptions import FailedHookException
 
-from conftest import TEMPLATE
-from harness.environment import clean_variables, run
+from harness.baking import TEMPLATE, bake
+from harness.environment import clean_variables
+from harness.outcome import Outcome, run
 
 WRONG = [
     ("project_slug", "My_Service"),
@@ -32,38 +34,42 @@ WRONG = [
 ]
 
 
-def answer(directory: Path, *command: str | Path, **answers: str) -> tuple[int, str]:
-    """Bake on the command line; get the exit code and all output."""
-    done = run(
+def answer(directory: Path, *command: str | Path, **answers: str) -> Outcome:
+    """Bake on the command line."""
+    return run(
         *command,
         TEMPLATE,
         "--no-input",
         f"--output-dir={directory / 'made'}",
         *(f"{name}={value}" for name, value in answers.items()),
         cwd=directory,
-        env={**clean_variables(), "HOME": str(directory)},
-        check=False,
+        env={**clean_variables(), "HOME": str(directory), "TMPDIR": str(directory)},
+        code=None,
     )
-    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("name", "wrong"), WRONG)
-def test_a_wrong_answer_is_refused_by_name(name: str, wrong: str, tmp_path: Path) -> None:
+def test_a_wrong_answer_is_refused_by_name(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], name: str, wrong: str
+) -> None:
     answers = {"project_slug": "my-service", name: wrong}  # a slug that is empty gets nowhere
-    code, output = answer(tmp_path, sys.executable, "-m", "cookiecutter", **answers)
-    assert code != 0
-    assert f"ERROR: {name} {wrong!r}" in output
-    assert not list((tmp_path / "made").iterdir())
+    with pytest.raises(FailedHookException):
+        bake(tmp_path / "made", **answers)
+    assert f"ERROR: {name} {wrong!r}" in capfd.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_every_wrong_answer_is_named_at_once(tmp_path: Path) -> None:
     wrong = {"package_name": "class", "author_email": "nobody"}
-    _, output = answer(tmp_path, sys.executable, "-m", "cookiecutter", **wrong)
-    assert all(f"ERROR: {name}" in output for name in wrong)
+    done = answer(tmp_path, sys.executable, "-m", "cookiecutter", **wrong)
+    done.expect(*(f"ERROR: {name}" for name in wrong))
+    assert done.code != 0
+    assert list((tmp_path / "made").iterdir()) == []
 
 
 def test_an_old_cookiecutter_is_told_so(tmp_path: Path) -> None:
     old = ("tool", "run", "--from", "cookiecutter==2.5.0", "--with", "setuptools<80")
-    code, output = answer(tmp_path, uv.find_uv_bin(), *old, "cookiecutter")
-    assert code != 0
-    assert "needs cookiecutter >= 2.6" in output
+    done = answer(tmp_path, uv.find_uv_bin(), *old, "cookiecutter")
+    done.expect("needs cookiecutter >= 2.6")
+    assert done.code != 0

@@ -4,14 +4,14 @@ Each test here writes tests into a baked project, runs them there, and reads the
 """
 
 import re
-from pathlib import Path
+from itertools import product
+from typing import Final
 
-import psycopg
 import pytest
 
-from conftest import Bake
-from harness.environment import Environment
 from harness.external import ExternalServer
+from harness.outcome import Outcome
+from harness.project import NewProject, Project
 
 MIXED = '''
 """Tests of all three ways that write the same rows, use one sequence, change one table."""
@@ -92,12 +92,58 @@ def test_leaks_an_engine(databases):
 @pytest.mark.timeout(2)
 async def test_hangs(client):
     time.sleep(60)
-'''
 
-CRASHES = """
 
+async def test_defers(session):
+    await session.execute(text(
+        "CREATE TABLE child (parent int REFERENCES users DEFERRABLE INITIALLY DEFERRED)"
+    ))
+    await session.execute(text("INSERT INTO child VALUES (1)"))
+    await session.commit()
+
+
+@pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="it would end the whole run")
 async def test_crashes(client):
     os._exit(1)
+'''
+
+NAMED: Final = {
+    "a transaction left open": r"test_leaves_a_transaction_open left sessions open.*idle in tran",
+    "a connection left open": r"test_leaks_an_engine left sessions open.*by .*test_leaks_an_engine",
+    "a test that hangs": r"FAILED .*test_hangs - Failed: Timeout",
+    "a deferred constraint, violated": r"ERROR .*test_defers - sqlalchemy.exc.Integri",
+    "a worker that crashed": r"worker 'gw\d+' crashed while running '.*test_crashes'",
+}
+"""What the report says of each misbehaving test."""
+
+KEPT = """
+import pytest
+
+from testdb.isolation import Way
+
+WAYS = [pytest.param(way, marks=pytest.mark.isolation(way)) for way in Way]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_fails(client, way):
+    await client.post("/users", json={"email": "ada@example.com", "name": "Ada"})
+    assert not "as it should be"
+
+
+@pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.parametrize("way", WAYS)
+async def test_passes(client, number, way):
+    assert (await client.get("/users")).json() == []
+"""
+
+REACHES = """
+def test_reaches(databases):
+    pass
+
+
+def test_connects():
+    import psycopg
+    psycopg.connect("host=127.0.0.1 dbname=x")
 """
 
 CARELESS = '''
@@ -136,209 +182,161 @@ async def test_goes_on(client):
     assert (await client.get("/health")).status_code == 200
 """
 
-ALL_COUNTS = re.compile(r"testdb: (\d+) databases created, (\d+) dropped, (\d+) kept, (\d+) left")
+SECOND_HEAD = '''
+"""Second."""
+
+revision = "9999"
+down_revision = "0001"
 
 
-@pytest.fixture
-def project(bake: Bake) -> Path:
-    """Have a fresh project with one logical database."""
-    return bake(databases="one")
+def upgrade() -> None: ...
 
 
-def write(project: Path, source: str) -> str:
+def downgrade() -> None: ...
+'''
+
+ALL_COUNTS: Final = r"testdb: (\d+) databases created, (\d+) dropped, (\d+) kept, (\d+) left"
+USAGE_ERROR: Final = pytest.ExitCode.USAGE_ERROR
+long = pytest.mark.long
+
+
+def write(project: Project, source: str) -> str:
     """Put tests into the project; returns the path for pytest."""
-    (project / "tests" / "integration" / "test_written.py").write_text(source)
-    return "tests/integration/test_written.py"
+    return project.write("tests/integration/test_written.py", source)
 
 
-def audit(output: str) -> dict[str, int]:
+def audit(done: Outcome) -> dict[str, int]:
     """Read the audit of a run."""
-    (counts,) = ALL_COUNTS.findall(output)
+    counts = done.find(ALL_COUNTS).groups()
     return dict(zip(("created", "dropped", "kept", "left"), map(int, counts), strict=True))
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_a_lost_lease_is_taken_again_and_the_run_says_so(
-    project: Path, environment: Environment, workers: str
-) -> None:
-    path = write(project, LOSES_ITS_LEASE)
+none_by_default = pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=long)])
+two_by_default = pytest.mark.parametrize("workers", ["2", pytest.param("0", marks=long)])
+
+
+@none_by_default
+def test_a_lost_lease_is_taken_again_and_the_run_says_so(project: Project, workers: str) -> None:
     in_order = ("-p", "no:randomly", "--dist", "loadfile")
-    output = environment.run(project, "pytest", path, "-n", workers, *in_order).stdout
-    assert "leases lost, and taken again before any sweep came: 1" in output
-    assert audit(output)["left"] == 0
+    done = project.run("pytest", write(project, LOSES_ITS_LEASE), "-n", workers, *in_order)
+    done.expect("leases lost, and taken again before any sweep came: 1")
+    assert audit(done)["left"] == 0
 
 
 @pytest.mark.parametrize(
-    ("workers", "seed", "loops"),
-    [("0", "1", "session"), ("2", "2", "session"), ("2", "3", "function")],
+    ("each", "seeds"), [(5, 1), pytest.param(84, 10, marks=long)], ids=["30 tests", "504 tests"]
+)
+@pytest.mark.parametrize(
+    ("workers", "loops"),
+    [
+        ("2", "session"),
+        *(
+            pytest.param(workers, loops, marks=long)
+            for workers, loops in product("024", ("session", "function"))
+            if (workers, loops) != ("2", "session")
+        ),
+    ],
 )
 def test_tests_of_all_ways_never_meet(
-    project: Path, environment: Environment, workers: str, seed: str, loops: str
+    project: Project, workers: str, loops: str, each: int, seeds: int
 ) -> None:
-    seeded = f"--randomly-seed={seed}"
-    run_mixed(project, environment, 5, "-n", workers, seeded, *loop_scope(loops))
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("loops", ["session", "function"])
-@pytest.mark.parametrize("workers", ["0", "2", "4"])
-def test_500_tests_of_all_ways_never_meet_with_ten_seeds(
-    project: Path, environment: Environment, workers: str, loops: str
-) -> None:
-    for seed in range(10):
-        seeded = f"--randomly-seed={seed}"
-        run_mixed(project, environment, 84, "-n", workers, seeded, *loop_scope(loops))
-
-
-def loop_scope(scope: str) -> list[str]:
-    return [f"-oasyncio_default_{kind}_loop_scope={scope}" for kind in ("fixture", "test")]
-
-
-def run_mixed(project: Path, environment: Environment, each: int, *arguments: str) -> None:
     path = write(project, MIXED.format(each=each))
-    done = environment.run(project, "pytest", path, *arguments)
-    assert f"{6 * each} passed" in done.stdout
-    counts = audit(done.stdout)
-    assert counts["created"] == counts["dropped"]
-    assert counts["left"] == counts["kept"] == 0
+    scopes = [f"-oasyncio_default_{kind}_loop_scope={loops}" for kind in ("fixture", "test")]
+    for seed in range(seeds):
+        done = project.run("pytest", path, "-n", workers, f"--randomly-seed={seed}", *scopes)
+        done.expect(f"{6 * each} passed")
+        counts = audit(done)
+        assert counts["created"] == counts["dropped"]
+        assert counts["left"] == counts["kept"] == 0
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.fixture(scope="module")
+def misbehaved(new_project: NewProject, external_server: ExternalServer) -> Outcome:
+    """Run one test of each kind that must not spoil the others, with two workers."""
+    project = new_project().with_shell(**external_server.variables)
+    done = project.run("pytest", write(project, MISBEHAVING), "-n", "2", code=1)
+    assert external_server.in_use() == [], "the run left databases behind"
+    return done
+
+
+@pytest.mark.parametrize("kind", NAMED)
 def test_a_test_that_misbehaves_is_named_and_the_others_pass(
-    project: Path, environment: Environment, workers: str
+    misbehaved: Outcome, kind: str
 ) -> None:
-    source = MISBEHAVING + (CRASHES if workers != "0" else "")
-    done = environment.run(project, "pytest", write(project, source), "-n", workers, check=False)
-    output = done.stdout
-    assert done.returncode == 1
-    assert re.search(
-        r"test_leaves_a_transaction_open left sessions open.*idle in transaction", output
-    )
-    assert re.search(
-        r"test_leaks_an_engine left sessions open.*opened by .*test_leaks_an_engine", output
-    )
-    assert re.search(r"FAILED .*test_hangs - Failed: Timeout", output)
-    if workers != "0":
-        assert re.search(r"worker 'gw\d+' crashed while running '.*test_crashes'", output)
-    assert not re.search(r"(FAILED|ERROR) .*test_good", output)
-    assert environment.run(project, "invoke", "db.sweep", "--dry-run").stdout.count("would go") == 0
+    misbehaved.find(NAMED[kind])
+    misbehaved.expect_times(0, "(FAILED|ERROR) .*test_good")
 
 
-def test_deferred_constraints_are_checked_under_rollback(
-    project: Path, environment: Environment
-) -> None:
-    path = write(
-        project,
-        """
-from sqlalchemy import text
-
-async def test_defers(session):
-    await session.execute(text(
-        "CREATE TABLE child (parent int REFERENCES users DEFERRABLE INITIALLY DEFERRED)"
-    ))
-    await session.execute(text("INSERT INTO child VALUES (1)"))
-    await session.commit()
-""",
-    )
-    done = environment.run(project, "pytest", path, check=False)
-    assert "1 passed, 1 error" in done.stdout
-    assert "ForeignKeyViolation" in done.stdout
+@long
+def test_without_workers_a_test_that_misbehaves_is_named_too(project: Project) -> None:
+    done = project.run("pytest", write(project, MISBEHAVING), code=1)
+    for pattern in [pattern for pattern in NAMED.values() if "worker" not in pattern]:
+        done.find(pattern)
+    done.expect_times(0, "(FAILED|ERROR) .*test_good")
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@none_by_default
 def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
-    project: Path, environment: Environment, external_server: ExternalServer, workers: str
+    project: Project, external_server: ExternalServer, workers: str
 ) -> None:
-    env = external_server.variables
-    careless = project / "src" / "my_service" / "careless.py"
-    careless.write_text(CARELESS.format(url=f"{external_server.url}/precious"))
-    path = write(project, SWALLOWS)
+    careless = project.write(
+        "src/my_service/careless.py", CARELESS.format(url=f"{external_server.url}/precious")
+    )
+    command = ("pytest", write(project, SWALLOWS), "-n", workers)
     with external_server.connect() as connection:
         connection.execute("CREATE DATABASE precious")
         try:
-            used = environment.run(project, "pytest", path, "-n", workers, env=env, check=False)
-            careless.write_text(careless.read_text() + "\n\ncount()\n")
-            at_import = environment.run(
-                project, "pytest", path, "-n", workers, env=env, check=False
-            )
+            used = project.run(*command, code=None)
+            project.write(careless, (project / careless).read_text() + "\n\ncount()\n")
+            at_import = project.run(*command, code=None)
             sessions = "SELECT sessions FROM pg_stat_database WHERE datname = 'precious'"
             assert connection.execute(sessions).fetchall() == [(0,)]
         finally:
             connection.execute("DROP DATABASE precious")
     for done in (used, at_import):
-        assert done.returncode != 0
-        output = done.stdout + done.stderr
-        assert "'precious' was refused: it is not disposable" in output, output
+        done.expect("'precious' was refused: it is not disposable")
+        if done.code == 0:
+            done.fail("to fail")
 
 
-def test_unit_tests_reach_no_database_at_all(project: Path, environment: Environment) -> None:
-    (project / "tests" / "unit" / "test_written.py").write_text(
-        "def test_reaches(databases):\n    pass\n\n"
-        "def test_connects():\n    import psycopg\n    psycopg.connect('host=127.0.0.1 dbname=x')\n"
-    )
-    done = environment.run(project, "pytest", "tests/unit/test_written.py", check=False)
-    assert done.returncode == 1
-    assert "Unit tests reach no database: move the test to tests/integration." in done.stdout
+def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
+    path = project.write("tests/unit/test_written.py", REACHES)
+    done = project.run("pytest", path, code=1)
+    done.expect("Unit tests reach no database: move the test to tests/integration.")
 
 
-@pytest.mark.parametrize("way", ["rollback", "reset", "clone"])
 def test_a_failed_test_keeps_its_databases_for_a_person(
-    project: Path, environment: Environment, way: str
+    project: Project, external_server: ExternalServer
 ) -> None:
-    path = write(
-        project,
-        f"""
-import psycopg
-import pytest
-
-pytestmark = pytest.mark.isolation("{way}")
-
-async def test_fails(client):
-    await client.post("/users", json={{"email": "ada@example.com", "name": "Ada"}})
-    assert not "as it should be"
-
-@pytest.mark.parametrize("number", [1, 2])
-async def test_passes(client, number):
-    assert (await client.get("/users")).json() == []
-""",
+    done = project.run("pytest", write(project, KEPT), "--keep-failed-db", code=1)
+    done.expect("3 failed, 6 passed")
+    assert audit(done)["kept"] == 3
+    project.run("invoke", "db.sweep")
+    kept = re.findall(
+        r"kept for 7 days .*test_fails\[(\w+)\].*\(invoke db.drop (\w+)\)", done.stdout
     )
-    done = environment.run(project, "pytest", path, "--keep-failed-db", check=False)
-    assert "1 failed, 2 passed" in done.stdout
-    assert audit(done.stdout)["kept"] == 1
-    told = re.search(
-        r"kept for 7 days .*test_fails.*: psql '(.+)' \(invoke db.drop (\w+)\)", done.stdout
-    )
-    assert told is not None
-    environment.run(project, "invoke", "db.sweep")
-    with psycopg.connect(told[1]) as connection:
-        assert connection.execute("SELECT name FROM users").fetchall() == [("Ada",)]
-    environment.run(project, "invoke", "db.drop", told[2])
+    assert {way for way, _ in kept} == {"rollback", "reset", "clone"}
+    for way, name in kept:
+        with external_server.connect(name) as connection:
+            assert connection.execute("SELECT name FROM users").fetchall() == [("Ada",)], way
+    run = kept[0][1].split("_")[2]
+    project.run("invoke", "db.drop", run)
+    assert external_server.in_use() == []
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@none_by_default
 def test_models_that_disagree_with_migrations_are_told_once_before_the_first_test(
-    project: Path, environment: Environment, workers: str
+    project: Project, workers: str
 ) -> None:
-    users = project / "src" / "my_service" / "users.py"
-    column = "    name: Mapped[str]"
-    users.write_text(users.read_text().replace(column, f"    age: Mapped[int]\n{column}", 1))
-    done = environment.run(project, "pytest", "tests/integration", "-n", workers, check=False)
-    output = done.stdout + done.stderr
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert output.count("Models and migrations of the logical database main disagree") == 1
-    assert "passed" not in output
+    column = "    name: Mapped[str] ="
+    project.replace("src/my_service/users.py", column, f"    age: Mapped[int]\n{column}")
+    done = project.run("pytest", "tests/integration", "-n", workers, code=USAGE_ERROR)
+    done.expect_times(1, "Models and migrations of the logical database main disagree")
+    done.expect("age").expect_none_of("passed", "failed")
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
-def test_two_heads_are_told_once_before_the_first_test(
-    project: Path, environment: Environment, workers: str
-) -> None:
-    migrations = project / "src" / "my_service" / "migrations" / "main"
-    (migrations / "9999_second.py").write_text(
-        '"""Second."""\n\nrevision = "9999"\ndown_revision = "0001"\n\n'
-        "def upgrade() -> None: ...\n\ndef downgrade() -> None: ...\n"
-    )
-    done = environment.run(project, "pytest", "tests/integration", "-n", workers, check=False)
-    output = done.stdout + done.stderr
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR
-    assert output.count("have 2 heads") == 1
+@none_by_default
+def test_two_heads_are_told_once_before_the_first_test(project: Project, workers: str) -> None:
+    project.write("src/my_service/migrations/main/9999_second.py", SECOND_HEAD)
+    done = project.run("pytest", "tests/integration", "-n", workers, code=USAGE_ERROR)
+    done.expect_times(1, "have 2 heads").expect("9999").expect_none_of("passed", "failed")

@@ -3,7 +3,7 @@
 import json
 import re
 
-from conftest import TEMPLATE
+from harness.baking import TEMPLATE
 
 README = (TEMPLATE / "README.md").read_text()
 

@@ -6,10 +6,8 @@ tests/chaos/test_nothing_real_is_dropped.py.
 
 import json
 
-from conftest import Bake
-from harness.environment import Environment
-from harness.examples import left
 from harness.external import ExternalServer, spellings_of_the_password
+from harness.project import NewProject, Project
 
 TESTS = {
     "integration/test_email.py": """
@@ -69,73 +67,60 @@ with tempfile.TemporaryFile() as output:
 """
 
 
-def test_a_two_logical_databases_come_and_go_together(bake: Bake, environment: Environment) -> None:
-    project = bake(databases="two")
-    environment.run(project, "invoke", "db.create", "--demo")
-    created = left(environment, project)
+def test_a_two_logical_databases_come_and_go_together(
+    new_project: NewProject, external_server: ExternalServer
+) -> None:
+    project = new_project(databases="two").with_shell(**external_server.variables)
+    project.run("invoke", "db.create", "--demo")
+    created = external_server.in_use()
     assert {name.split("_")[4] for name in created} == {"main", "timeseries"}
-    (run,) = {name.split("_")[2] for name in created}
-    environment.run(project, "invoke", "db.drop", run)
-    assert left(environment, project) == []
+    assert len({name.split("_")[2] for name in created}) == 1, "they belong to several runs"
+    project.run("invoke", "db.drop", created[0].split("_")[2])
+    assert external_server.in_use() == []
 
-    (project / "examples" / "example_tells.py").write_text(TELLS)
-    told = json.loads(environment.run(project, "python", "examples/example_tells.py").stdout)
+    project.write("examples/example_tells.py", TELLS)
+    told = json.loads(project.run("python", "examples/example_tells.py").stdout)
     used = [row for row in told if row["kind"] == "example"]
     assert {(row["logical"], row["alive"]) for row in used} == {
         ("main", True),
         ("timeseries", True),
     }
     assert len({row["run"] for row in used}) == 1
-    assert left(environment, project) == []
+    assert external_server.in_use() == []
 
 
 def test_a_the_same_email_passes_three_runs_in_a_row_and_two_at_once(
-    bake: Bake, environment: Environment
+    project: Project, external_server: ExternalServer
 ) -> None:
-    project = bake()
     for path, text in TESTS.items():
-        (project / "tests" / path).write_text(text)
+        project.write(f"tests/{path}", text)
     command = ("pytest", *(f"tests/{path}" for path in TESTS))
-    for workers in ("0", "0", "0", "2", "2", "2"):
-        assert "7 passed" in environment.run(project, *command, "-n", workers).stdout
-    with (
-        environment.start(project, *command, "-n", "2") as one,
-        environment.start(project, *command) as other,
-    ):
-        outputs = [run.communicate()[0] for run in (one, other)]
-    assert all("7 passed" in output for output in outputs), "\n".join(outputs)
-    assert left(environment, project) == []
+    project.run(*command).expect("7 passed")
+    runs = [project.start(*command, "-n", "2"), project.start(*command)]
+    for run in runs:
+        project.finish(run).expect("7 passed")
+    project.run(*command).expect("7 passed")
+    assert external_server.in_use() == []
 
 
 def test_a_service_that_crashes_at_start_is_reported_with_its_log(
-    bake: Bake, environment: Environment
+    project: Project, external_server: ExternalServer
 ) -> None:
-    project = bake()
-    serve = project / "testdb" / "serve.py"
-    serve.write_text(
-        serve.read_text().replace("    child.end", f"    {CRASHES.strip()}\n    child.end")
+    project.replace("testdb/serve.py", "    child.end", f"    {CRASHES.strip()}\n    child.end")
+    done = project.run("python", "examples/example_health.py", code=1)
+    done.expect(
+        "The service ended with exit code 1 before it answered.",
+        "RuntimeError: no service today",
     )
-    done = environment.run(project, "python", "examples/example_health.py", check=False)
-    assert done.returncode == 1
-    assert "The service ended with exit code 1 before it answered." in done.stderr
-    assert "RuntimeError: no service today" in done.stderr
-    assert left(environment, project) == []
+    assert external_server.in_use() == []
 
 
-def test_a_stubborn_service_is_killed(bake: Bake, environment: Environment) -> None:
-    project = bake()
-    assert environment.run(project, "python", "-c", STUBBORN).stdout == "-9\n"
+def test_a_stubborn_service_is_killed(project: Project) -> None:
+    assert project.run("python", "-c", STUBBORN).stdout == "-9\n"
 
 
-def test_a_no_process_shows_the_password(
-    bake: Bake, environment: Environment, external_server: ExternalServer
-) -> None:
-    project = bake()
-    (project / "examples" / "example_shows.py").write_text(SHOWS)
-    command = ("python", "examples/run_all.py", "shows")
-    done = environment.run(project, *command, env=external_server.variables, check=False)
-    assert "no luck" in done.stdout
-    for ours in ("testdb.serve", "testdb.child", "run_all.py"):
-        assert ours in done.stdout
-    for spelling in spellings_of_the_password():
-        assert spelling not in done.stdout + done.stderr
+def test_a_no_process_shows_the_password(project: Project) -> None:
+    project.write("examples/example_shows.py", SHOWS)
+    done = project.run("python", "examples/run_all.py", "shows", code=1)
+    done.expect("no luck", "testdb.serve", "testdb.child", "run_all.py")
+    done.expect_none_of(*spellings_of_the_password())

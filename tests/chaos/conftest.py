@@ -1,19 +1,62 @@
-"""Two checkouts of one baked project: what the chaos tests do their worst to."""
+"""Two checkouts of one baked project, and processes of them: what these tests do their worst to."""
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from conftest import Bake
+from chaos.gate import Gate
+from chaos.process import ForkServer, Process, Processes, fork_server
+from harness.external import ExternalServer
+from harness.project import NewProject, Project
 
 
 @pytest.fixture(scope="session")
-def project(bake: Bake) -> Path:
-    """A baked project with two logical databases."""
-    return bake(databases="two")
+def embedded_project(new_project: NewProject) -> Project:
+    """A baked project with two logical databases, on an embedded server."""
+    return new_project(databases="two")
 
 
 @pytest.fixture(scope="session")
-def checkout(bake: Bake) -> Path:
+def project(embedded_project: Project, external_server: ExternalServer) -> Project:
+    """The same project on the external server."""
+    return embedded_project.with_shell(**external_server.variables)
+
+
+@pytest.fixture(scope="session")
+def checkout(new_project: NewProject, external_server: ExternalServer) -> Project:
     """Another checkout of the same project."""
-    return bake(databases="two")
+    return new_project(databases="two").with_shell(**external_server.variables)
+
+
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Processes]:
+    """Start processes that use testdb, as many as a test asks for, and end them with it."""
+    with ExitStack() as stack:
+        servers: dict[Path, ForkServer] = {}
+
+        @contextmanager
+        def processes(project: Project, count: int = 1) -> Iterator[list[Process]]:
+            if project.path not in servers:
+                servers[project.path] = stack.enter_context(fork_server(project))
+            server, variables = servers[project.path], project.variables()
+            with ExitStack() as forked:
+                yield [forked.enter_context(server.fork(variables)) for _ in range(count)]
+
+        yield processes
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server_is_left_empty(external_server: ExternalServer) -> Iterator[None]:
+    """Drop what the processes of these tests left, who die without cleaning up."""
+    yield
+    external_server.drop_in_use()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Have a closed gate; at the latest it opens when the test ends."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()

@@ -1,17 +1,18 @@
-"""Processes to do the worst to: one that uses testdb as told, and a look at all that are alive."""
+"""Processes to do the worst to: some that use testdb as told, and a look at all that are alive."""
 
 import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
-from harness.environment import Environment
+from harness.project import Project, Variables
 
 REMOTE: Final = Path(__file__).with_name("remote.py")
 MARK: Final = "CHAOS_RUN"
@@ -20,40 +21,43 @@ GONE_SECONDS: Final = 10.0
 """How long anything may outlive its run, or take that should take no time."""
 
 
+Processes = Callable[..., AbstractContextManager[list["Process"]]]
+"""The fixture `processes`."""
+
+
 class RefusedByTestdbError(AssertionError):
     """The process refused to do as it was told; the message is the one that a person gets."""
 
 
 class Process:
-    """A process that uses a baked project's testdb, and does as it is told."""
+    """A process that uses a baked project's testdb, and does as it is told over a socket."""
 
-    def __init__(
-        self,
-        environment: Environment,
-        project: Path,
-        env: Mapping[str, str] | None = None,
-        through: Sequence[str] = (),
-    ) -> None:
-        """Start it, through a program that changes what it inherits if need be."""
-        self.popen = subprocess.Popen(
-            [*through, environment.python, REMOTE],
-            cwd=project,
-            env=environment.variables(project, env),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+    def __init__(self, ours: socket.socket, variables: Variables) -> None:
+        """Set its variables; `ours` is our end of its socket."""
+        self._socket = ours
+        self._lines = ours.makefile("rw")
+        self.pid: int = self.ask("become", variables=dict(variables))
+
+    def __enter__(self) -> Self:
+        """Use it until the context ends."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let it end by itself; kill it if it does not."""
+        self._socket.shutdown(socket.SHUT_WR)
+        if not self._has_ended(GONE_SECONDS):
+            self.kill()
+        self._lines.close()
+        self._socket.close()
 
     def tell(self, do: str, **arguments: Any) -> None:  # noqa: ANN401  whatever JSON can say
         """Tell it what to do, without waiting for it."""
-        assert self.popen.stdin
-        self.popen.stdin.write(json.dumps([do, arguments]) + "\n")
-        self.popen.stdin.flush()
+        self._lines.write(json.dumps([do, arguments]) + "\n")
+        self._lines.flush()
 
     def has_answered(self, seconds: float = 0) -> bool:
-        """Tell whether it has done what it was told."""
-        return bool(select.select([self.popen.stdout], [], [], seconds)[0])
+        """Tell whether it has done what it was told, or has ended."""
+        return bool(select.select([self._socket], [], [], seconds)[0])
 
     def answer(self) -> Any:  # noqa: ANN401
         """Wait until it has done what it was told.
@@ -61,9 +65,8 @@ class Process:
         Raises:
             RefusedByTestdbError: it refused.
         """
-        assert self.popen.stdout
-        line = self.popen.stdout.readline()
-        assert line, f"the process ended with exit code {self.popen.wait()}"
+        line = self._lines.readline()
+        assert line, "the process ended without an answer"
         answer = json.loads(line)
         if "refused" in answer:
             raise RefusedByTestdbError(answer["refused"])
@@ -74,35 +77,62 @@ class Process:
         self.tell(do, **arguments)
         return self.answer()
 
-    def kill(self) -> None:
-        """Kill it, as nobody expects."""
-        self.popen.kill()
-        self.popen.wait()
+    def kill(self) -> list[str]:
+        """Kill it, as nobody expects; returns the lines that it had written and nobody read."""
+        kill(self.pid)
+        with suppress(ConnectionResetError):
+            return self._lines.readlines()
+        return []
+
+    def _has_ended(self, seconds: float) -> bool:
+        """Wait for the end of what it writes: the kernel closes its socket when it dies."""
+        deadline = time.monotonic() + seconds
+        while self.has_answered(max(0, deadline - time.monotonic())):
+            with suppress(ConnectionResetError):
+                if self._socket.recv(65536):
+                    continue
+            return True
+        return False
+
+
+class ForkServer:
+    """A process that has imported testdb and forks others: 10 ms each, where a start takes 1 s."""
+
+    def __init__(self, project: Project, through: Sequence[str] = ()) -> None:
+        """Start it, through a program that changes its user or its umask if need be."""
+        self._project = project
+        self._control, theirs = socket.socketpair()
+        with theirs:
+            self._popen = subprocess.Popen(
+                [*through, project.environment.python, REMOTE, str(theirs.fileno())],
+                cwd=project.path,
+                env=project.variables(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,
+            )
+
+    def fork(self, variables: Variables) -> Process:
+        """Have one more process, with these variables."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            socket.send_fds(self._control, [b"1"], [theirs.fileno()])
+        return Process(ours, variables)
 
     def close(self) -> None:
-        """Let it end by itself."""
-        assert self.popen.stdin
-        assert self.popen.stdout
-        with suppress(BrokenPipeError):
-            self.popen.stdin.close()
-        try:
-            self.popen.wait(GONE_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
-        self.popen.stdout.close()
+        """Let it end; what it forked goes on."""
+        self._control.close()
+        self._popen.wait(GONE_SECONDS)
 
 
 @contextmanager
-def processes(
-    environment: Environment, project: Path, count: int, env: Mapping[str, str] | None = None
-) -> Iterator[list[Process]]:
-    """Have so many of them until the context ends."""
-    made = [Process(environment, project, env) for _ in range(count)]
+def fork_server(project: Project, *through: str) -> Iterator[ForkServer]:
+    """Have a fork server until the context ends, started through another program if need be."""
+    server = ForkServer(project, through)
     try:
-        yield made
+        yield server
     finally:
-        for process in made:
-            process.close()
+        server.close()
 
 
 def wait_until(happened: Callable[[], object], what: str, seconds: float = GONE_SECONDS) -> None:

@@ -1,10 +1,19 @@
-"""Use a baked project's testdb as chaos/process.py says, one JSON line at a time."""
+"""Use a baked project's testdb as chaos/process.py says, one JSON line at a time.
+
+`python remote.py FD` imports testdb once. For each socket that comes over the socket FD it forks a
+process, which takes its orders from there.
+"""
 
 import json
+import os
+import signal
+import socket
 import sys
+import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import Any, TextIO
 
 import psycopg
 from psycopg import sql
@@ -16,13 +25,24 @@ from testdb.runs import Run
 from testdb.server import Server
 from testdb.sweeping import Options
 
+PAUSE_SECONDS = 0.1
+"""Between two sweeps of an endless row: without it they take both cores from what they disturb."""
+
 
 class Remote:
     """What this process may be told to do: every method but the private ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines: TextIO) -> None:
         """Use nothing yet."""
+        self._lines = lines
         self._stack = ExitStack()
+
+    def become(self, variables: dict[str, str]) -> int:
+        """Have these variables from now on; returns the process id."""
+        os.environ.clear()
+        os.environ.update(variables)
+        tempfile.tempdir = None  # it remembers what TMPDIR was
+        return os.getpid()
 
     def use_embedded(self) -> str:
         """Use the embedded server from now on; returns the directory of its socket."""
@@ -66,9 +86,10 @@ class Remote:
     def sweep_without_end(self) -> None:
         """Sweep, templates and orphans' databases too, until killed."""
         while True:
+            time.sleep(PAUSE_SECONDS)
             for name, (goes, why) in self.sweep(templates=True, force=True).items():
                 if goes:
-                    print(json.dumps([name, why]), flush=True)
+                    print(json.dumps([name, why]), file=self._lines, flush=True)
 
     def drop(self, name: str, *, end_sessions: bool = False) -> list[str]:
         """Do as `db.drop`; returns the names."""
@@ -131,17 +152,33 @@ def _told(verdicts: list[sweeping.Verdict]) -> dict[str, tuple[bool, str]]:
     return {verdict.name: (verdict.goes, verdict.why) for verdict in verdicts}
 
 
-def main() -> None:
+def obey(lines: TextIO) -> None:
     """Answer every line with a line: {"result": …} or {"refused": …}."""
-    remote = Remote()
-    for line in sys.stdin:
+    remote = Remote(lines)
+    for line in iter(lines.readline, ""):
         do, arguments = json.loads(line)
         answer: dict[str, Any]
         try:
             answer = {"result": getattr(remote, do)(**arguments)}
         except (LifecycleError, TypeError, psycopg.Error) as error:
             answer = {"refused": str(error), "type": type(error).__name__}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), file=lines, flush=True)
+
+
+def main() -> None:
+    """Fork a process for each socket that comes, until nobody can send any more."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # so that the kernel forgets those that end
+    with socket.socket(fileno=int(sys.argv[1])) as control:
+        while fds := socket.recv_fds(control, 1, 1)[1]:
+            with socket.socket(fileno=fds[0]) as connection:
+                if os.fork() == 0:
+                    control.close()
+                    connection.set_inheritable(False)
+                    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    os.setsid()
+                    obey(connection.makefile("rw"))
+                    os._exit(0)  # at once: an interpreter of this size takes 0.7 s to end
+    os._exit(0)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,26 @@
 """A server that cannot be used: the run ends before its first test, with one error that helps."""
 
-import re
 import socket
 import socketserver
 import struct
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Final
 from urllib.parse import quote
 
-import psycopg
 import pytest
 from psycopg import sql
 
-from harness.environment import Environment
+from chaos.process import Processes, RefusedByTestdbError
 from harness.external import HOST, PASSWORD, ROLE, ExternalServer, spellings_of_the_password
+from harness.project import Project
 
-OTHER_PASSWORD = "secret-of-another"  # noqa: S105
+OTHER_PASSWORD: Final = "secret-of-another"  # noqa: S105
+NO_URL: Final = "is not the SQLAlchemy URL of a PostgreSQL server"
+
+Refusal = Callable[[str], str]
+"""Tries to use a server; returns the one message that a person gets."""
 
 
 @contextmanager
@@ -37,91 +40,87 @@ def url(port: int, user: str, password: str) -> str:
     return f"postgresql://{user}:{quote(password, safe='')}@{HOST}:{port}"
 
 
-def refusal(environment: Environment, project: Path, server_url: str) -> str:
-    """Run the tests there; check that there is one error, and return it."""
-    done = environment.run(
-        project,
-        *("pytest", "tests/integration", "-n", "2"),
-        env={"TESTDB_SERVER_URL": server_url},
-        check=False,
+def of_pytest(project: Project, server_url: str) -> str:
+    """Run the tests there; check that there is one error and no test, and return it."""
+    command = ("pytest", "tests/integration", "-n", "2")
+    done = project.run(
+        *command, env={"TESTDB_SERVER_URL": server_url}, code=pytest.ExitCode.USAGE_ERROR
     )
-    output = done.stdout + done.stderr
-    assert done.returncode == pytest.ExitCode.USAGE_ERROR, output
-    assert output.count("ERROR") == 1, output
-    assert "Traceback" not in output
-    assert not re.search(r"\d+ (passed|failed|errors?).* in ", output), output
-    assert OTHER_PASSWORD not in output
-    assert not [secret for secret in spellings_of_the_password() if secret in output]
-    return output
+    done.expect_times(1, "ERROR").expect_none_of("Traceback")
+    done.expect_times(0, r"\d+ (passed|failed|errors?).* in ")
+    done.expect_none_of(OTHER_PASSWORD, *spellings_of_the_password())
+    return done.output
 
 
-def test_a_wrong_password(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> None:
+@pytest.fixture(params=["process", pytest.param("pytest", marks=pytest.mark.long)])
+def refusal(project: Project, processes: Processes, request: pytest.FixtureRequest) -> Refusal:
+    """Be refused by a server, as any process is; in the long form, as a whole test run is."""
+
+    def of_process(server_url: str) -> str:
+        with (
+            processes(project.with_shell(TESTDB_SERVER_URL=server_url)) as (process,),
+            pytest.raises(RefusedByTestdbError) as refused,
+        ):
+            process.ask("start")
+        said = str(refused.value)
+        assert not [s for s in (OTHER_PASSWORD, *spellings_of_the_password()) if s in said]
+        return said
+
+    if request.param == "process":
+        return of_process
+    return lambda server_url: of_pytest(project, server_url)
+
+
+def test_a_wrong_password(project: Project, external_server: ExternalServer) -> None:
     wrong = url(external_server.port, ROLE, OTHER_PASSWORD)
-    assert "password authentication failed" in refusal(environment, project, wrong)
+    assert "password authentication failed" in of_pytest(project, wrong)
 
 
-def test_a_server_out_of_reach(environment: Environment, project: Path) -> None:
+def test_a_server_out_of_reach(refusal: Refusal) -> None:
     with socket.socket() as nobody_listens:
         nobody_listens.bind((HOST, 0))
-        port = nobody_listens.getsockname()[1]
-        said = refusal(environment, project, url(port, ROLE, OTHER_PASSWORD))
+        said = refusal(url(nobody_listens.getsockname()[1], ROLE, OTHER_PASSWORD))
     assert "Connection refused" in said
     assert "unset TESTDB_SERVER_URL to use the embedded one" in said
 
 
 @pytest.mark.parametrize("wrong", ["mysql://u@h", "nonsense", "postgresql://u@h:port"])
-def test_a_url_that_is_none(environment: Environment, project: Path, wrong: str) -> None:
-    assert "is not the SQLAlchemy URL of a PostgreSQL server" in refusal(
-        environment, project, wrong
-    )
+def test_a_url_that_is_none(refusal: Refusal, wrong: str) -> None:
+    assert NO_URL in refusal(wrong)
 
 
-def test_an_option_that_does_not_exist(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> None:
-    said = refusal(environment, project, f"{external_server.url}/postgres?ssslmode=on")
-    assert "ssslmode" in said
+def test_an_option_that_does_not_exist(refusal: Refusal, external_server: ExternalServer) -> None:
+    assert "ssslmode" in refusal(f"{external_server.url}/postgres?ssslmode=on")
 
 
 def test_a_role_that_may_not_create_databases(
-    environment: Environment, project: Path, external_server: ExternalServer
+    refusal: Refusal, external_server: ExternalServer
 ) -> None:
     with role(external_server, "NOCREATEDB") as unfit:
-        assert 'ALTER ROLE "unfit" CREATEDB' in refusal(environment, project, unfit)
+        assert 'ALTER ROLE "unfit" CREATEDB' in refusal(unfit)
 
 
-def test_a_role_with_too_few_connections(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> None:
+def test_a_role_with_too_few_connections(project: Project, external_server: ExternalServer) -> None:
     with role(external_server, "CREATEDB CONNECTION LIMIT 4") as unfit:
-        said = refusal(environment, project, unfit)
+        said = of_pytest(project, unfit)
     assert "and 3 are free" in said
     assert "CONNECTION LIMIT" in said
 
 
 def test_a_server_with_too_few_connections(
-    environment: Environment, project: Path, external_server: ExternalServer
+    project: Project, external_server: ExternalServer
 ) -> None:
-    taken: list[psycopg.Connection] = []
-    try:
-        with external_server.connect() as connection:
-            ((most,),) = connection.execute("SHOW max_connections").fetchall()
-        taken += [external_server.connect() for _ in range(int(most) - 8)]
-        said = refusal(environment, project, external_server.url)
-        assert "Use fewer workers (-n)" in said
-    finally:
-        for connection in taken:
-            connection.close()
+    with external_server.connect() as connection, ExitStack() as taken:
+        ((most,),) = connection.execute("SHOW max_connections").fetchall()
+        for _ in range(int(most) - 8):
+            taken.enter_context(external_server.connect())
+        assert "Use fewer workers (-n)" in of_pytest(project, external_server.url)
 
 
-def test_a_pooler_before_the_server(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> None:
+def test_a_pooler_before_the_server(refusal: Refusal, external_server: ExternalServer) -> None:
     with pooler(external_server.port) as port:
         plain = "postgres?sslmode=disable&gssencmode=disable"
-        said = refusal(environment, project, f"{url(port, ROLE, PASSWORD)}/{plain}")
+        said = refusal(f"{url(port, ROLE, PASSWORD)}/{plain}")
     assert "pooler" in said
     assert "Name the server itself" in said
 
@@ -160,10 +159,8 @@ def pooler(behind: int) -> Iterator[int]:
         server.shutdown()
 
 
-def test_a_task_says_the_same(environment: Environment, project: Path) -> None:
+def test_a_task_says_the_same(project: Project) -> None:
     env = {"TESTDB_SERVER_URL": "mysql://u@h"}
-    done = environment.run(project, "invoke", "db.list", "--json", env=env, check=False)
-    assert done.returncode == 1
+    done = project.run("invoke", "db.list", "--json", env=env, code=1)
+    done.expect_times(1, NO_URL).expect_none_of("Traceback")
     assert done.stdout == ""
-    assert done.stderr.count("is not the SQLAlchemy URL of a PostgreSQL server") == 1
-    assert "Traceback" not in done.stderr

@@ -3,30 +3,106 @@
 The seed is printed; CHAOS_SEED repeats it.
 """
 
-import json
 import os
 import random
 import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 
 import pytest
 
-from chaos.process import MARK, children, kill, living, wait_until
-from harness.environment import Environment
+from chaos.gate import WAIT, Gate
+from chaos.process import MARK, Process, Processes, children, kill, living, wait_until
 from harness.external import ExternalServer
+from harness.project import NewProject, Project
 
-PYTEST: Final = ("pytest", "-n", "2", "-q")
 INTEGRATION: Final = "tests/integration"
 E2E: Final = "tests/e2e"
 GREEN_AFTER: Final = 3
 """After so many kills there is a run that nobody kills."""
 VICTIMS: Final = ("group", "controller", "worker")
+WAITING: Final = {
+    INTEGRATION: f'''
+"""Tests of each way of isolation that are killed when they have committed."""
+
+import pytest
+from testdb.isolation import Way
+{WAIT}
+
+@pytest.mark.parametrize("number", range(2))
+@pytest.mark.parametrize("way", [pytest.param(w, marks=pytest.mark.isolation(w)) for w in Way])
+async def test_waits(client, way, number):
+    await client.post("/users", json={{"email": "ada@example.com", "name": "Ada"}})
+    wait_at_the_gate()
+''',
+    E2E: f'''
+"""A test that is killed while its service runs."""
+
+import pytest
+{WAIT}
+
+@pytest.mark.parametrize("number", range(2))
+def test_waits(http, number):
+    http.get("/users").raise_for_status()
+    wait_at_the_gate()
+''',
+}
+
+
+def test_runs_killed_in_the_middle_on_the_embedded_server(
+    new_project: NewProject, processes: Processes, gate: Gate
+) -> None:
+    project = new_project(databases="two").with_shell(**gate.variables)
+    path = kill_in_the_middle(project, gate, INTEGRATION, VICTIMS)
+    with processes(project) as (person,):
+        check_swept(project, person)
+    project.run("pytest", path)
+    wait_until(lambda: not project.postmaster(), "the server outlives its users")
+
+
+def test_a_run_killed_in_the_middle_with_services(
+    new_project: NewProject, external_server: ExternalServer, processes: Processes, gate: Gate
+) -> None:
+    url = external_server.variables
+    project = new_project(databases="two").with_shell(**gate.variables, **url)
+    path = kill_in_the_middle(project, gate, E2E, ["group"])
+    with processes(project) as (person,):
+        check_swept(project, person)
+    project.run("pytest", path)
+
+
+def kill_in_the_middle(project: Project, gate: Gate, tests: str, victims: Sequence[str]) -> str:
+    """Kill runs while they are in a test, each in another way; returns the path of that test.
+
+    Each has one worker, to be quick; the long form has two.
+    """
+    path = project.write(f"{tests}/test_waits.py", WAITING[tests])
+    command = ("pytest", "-n", "1", "-q", path)
+    runs = {victim: project.start(*command, env={MARK: victim}) for victim in victims}
+    wait_until(lambda: len(gate.arrived()) == len(runs), "not every run is in a test", 60)
+    for victim, run in runs.items():
+        strike(run, victim, random.Random(0))
+    gate.open()
+    for run in runs.values():
+        project.finish(run, code=None)  # where a worker was killed xdist makes another, and goes on
+    wait_until(lambda: not any(map(living, victims)), f"these live on: {[*map(living, victims)]}")
+    return path
+
+
+def check_swept(project: Project, person: Process) -> None:
+    """Check that the killed runs left databases, and that one sweep removes them all."""
+    assert in_use(person), "no run was killed in the middle: none left a database"
+    project.run("invoke", "db.sweep")
+    assert in_use(person) == []
+
+
+def in_use(person: Process) -> list[str]:
+    """List the databases that are no cached templates."""
+    return [name for name in person.ask("plan") if "_template_" not in name]
 
 
 def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None:
@@ -42,33 +118,25 @@ def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None
             kill(worker)
 
 
-def databases(environment: Environment, project: Path, env: Mapping[str, str]) -> list[str]:
-    """Have the project list what it has on the server, but for what is cached for all runs."""
-    listed = environment.run(project, "invoke", "db.list", "--json", env=env).stdout
-    return [entry["name"] for entry in json.loads(listed) if entry["run"] is not None]
-
-
-def check(
-    environment: Environment, project: Path, env: Mapping[str, str], kills: int, *tests: str
-) -> int:
-    """Kill so many runs, each in its turn in another way; returns how many databases they left."""
+def check(project: Project, kills: int, tests: str) -> None:
+    """Kill so many runs at random moments, each in its turn in another way."""
     seed = int(os.environ.get("CHAOS_SEED", random.randrange(10**6)))
     print(f"CHAOS_SEED={seed}")
     dice = random.Random(seed)
-    command = (*PYTEST, *tests)
-    environment.run(project, *command, env=env)  # the first one migrates
+    command = ("pytest", "-n", "2", "-q", tests)
+    project.run(*command)  # the first one migrates
     started = time.monotonic()
-    environment.run(project, *command, env=env)
+    project.run(*command)
     usual, longest, left, hits = time.monotonic() - started, 0.0, 0, 0
     for number in range(kills):
         mark, victim, delay = uuid.uuid4().hex, VICTIMS[number % 3], dice.uniform(0, usual)
-        run = environment.start(project, *command, env={**env, MARK: mark})
+        run = project.start(*command, env={MARK: mark})
         with suppress(subprocess.TimeoutExpired):
             run.wait(delay)
         hits += run.poll() is None
         strike(run, victim, dice)
-        if victim == "worker":  # xdist makes another one, and goes on
-            run.communicate(timeout=300)
+        if victim == "worker":
+            project.finish(run, code=None, seconds=300)
         ended = time.monotonic()
         wait_until(
             lambda: not living(mark),  # noqa: B023  it is called before the next one
@@ -76,45 +144,26 @@ def check(
         )
         longest = max(longest, time.monotonic() - ended)
         run.communicate()
-        left += (now := len(databases(environment, project, env)))
+        left += (now := len(project.databases()))
         print(
             f"{number}: {victim} killed after {delay:.3f} s of {usual:.1f} s, {now} databases left"
         )
-        environment.run(project, "invoke", "db.sweep", env=env)
-        assert databases(environment, project, env) == [], f"{victim} after {delay:.3f} s"
+        project.run("invoke", "db.sweep")
+        assert project.databases() == [], f"{victim} after {delay:.3f} s"
         if number % GREEN_AFTER == GREEN_AFTER - 1:
-            environment.run(project, *command, env=env)
+            project.run(*command)
     print(f"{hits} of {kills} killed in time, {left} databases swept, all gone in {longest:.2f} s")
-    return left
-
-
-def stopped(environment: Environment, project: Path) -> bool:
-    """Tell whether the embedded server has ended; its process hides what it inherited."""
-    return "stopped" in environment.run(project, "invoke", "server.status").stdout
-
-
-def test_on_the_embedded_server(environment: Environment, project: Path) -> None:
-    check(environment, project, {}, len(VICTIMS), INTEGRATION)
-    wait_until(lambda: stopped(environment, project), "the server outlives its users")
-
-
-def test_on_an_external_server_with_services(
-    environment: Environment, checkout: Path, external_server: ExternalServer
-) -> None:
-    check(environment, checkout, external_server.variables, len(VICTIMS), E2E)
+    assert left, "all kills came too late"
 
 
 @pytest.mark.long
-def test_a_hundred_on_the_embedded_server(environment: Environment, project: Path) -> None:
-    assert check(environment, project, {}, 100, INTEGRATION), "all kills came too late"
-    assert check(environment, project, {}, 12, E2E), "all kills came too late"
-    wait_until(lambda: stopped(environment, project), "the server outlives its users")
+def test_a_hundred_on_the_embedded_server(embedded_project: Project) -> None:
+    check(embedded_project, 100, INTEGRATION)
+    check(embedded_project, 12, E2E)
+    wait_until(lambda: not embedded_project.postmaster(), "the server outlives its users")
 
 
 @pytest.mark.long
-def test_a_hundred_on_an_external_server(
-    environment: Environment, checkout: Path, external_server: ExternalServer
-) -> None:
-    env = external_server.variables
-    assert check(environment, checkout, env, 100, INTEGRATION), "all kills came too late"
-    assert check(environment, checkout, env, 12, E2E), "all kills came too late"
+def test_a_hundred_on_an_external_server(checkout: Project) -> None:
+    check(checkout, 100, INTEGRATION)
+    check(checkout, 12, E2E)

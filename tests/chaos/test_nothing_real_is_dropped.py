@@ -4,38 +4,34 @@ import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final
 
 import pytest
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from chaos.process import Process, RefusedByTestdbError, processes
-from harness.environment import Environment
+from chaos.process import Process, Processes, RefusedByTestdbError
 from harness.external import ROLE, ExternalServer
+from harness.project import Project
 
 LONGEST: Final = 63
 """Bytes of a name: PostgreSQL cuts off what is longer."""
 SYSTEM: Final = ("postgres", "template0", "template1")
-EXAMPLES: Final = 125
-"""Each has 8 sweeps or drops: 1,000 in all."""
 OPERATIONS: Final = 8
+"""Sweeps or drops that each canary has to survive."""
 
 Canary = tuple[str, str | None]
 
 
 @pytest.fixture(scope="module")
-def process(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> Iterator[Process]:
+def process(processes: Processes, project: Project) -> Iterator[Process]:
     """A process of the project that every canary is to survive."""
-    with processes(environment, project, 1, external_server.variables) as (process,):
+    with processes(project) as (process,):
         yield process
 
 
-def other_spellings(name: str, other: str, marker: str) -> dict[str, Canary]:
+def other_spellings(name: str, marker: str, other: str) -> dict[str, Canary]:
     """Make databases that differ in one thing from one that is disposable.
 
     Args:
@@ -107,33 +103,49 @@ def do(process: Process, name: str, dice: random.Random) -> None:
 
 
 def test_every_look_alike_survives(process: Process, external_server: ExternalServer) -> None:
-    name, marker = process.ask("spell")
-    other, _ = process.ask("spell")
-    for what, canary in other_spellings(name, other, marker).items():
-        with canaries(external_server, [canary]) as made:
-            dice = random.Random(what)
-            for _ in range(4):
-                do(process, canary[0], dice)
-            assert made.items() <= external_server.databases().items(), what
+    dice = random.Random(0)
+    every: list[Canary] = []
+    for kind in other_spellings(*process.ask("spell"), other="other"):
+        name, marker = process.ask("spell")  # anew: no two of them may have one name
+        other, _ = process.ask("spell")
+        every.append(other_spellings(name, marker, other)[kind])
+    with canaries(external_server, every) as made:
+        for _ in range(OPERATIONS):
+            for name, _comment in every:
+                do(process, name, dice)
+        gone = made.items() - external_server.databases().items()
+        assert not gone, f"these were dropped: {gone}"
 
 
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+@pytest.mark.parametrize(
+    "examples", [10, pytest.param(125, marks=pytest.mark.long)], ids="{} canaries".format
 )
-@given(data=st.data())
 def test_what_nobody_thought_of_survives(
-    process: Process, external_server: ExternalServer, data: st.DataObject
+    process: Process, external_server: ExternalServer, examples: int
 ) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(data=st.data())
+    def survives(data: st.DataObject) -> None:
+        canary = draw_canary(process, data)
+        dice = data.draw(st.randoms(use_true_random=False))
+        with canaries(external_server, [canary]) as made:
+            for _ in range(OPERATIONS):
+                do(process, dice.choice([canary[0], *SYSTEM]), dice)
+            after = external_server.databases()
+            assert made.items() <= after.items()
+            assert set(SYSTEM) <= set(after.values())
+
+    survives()
+
+
+def draw_canary(process: Process, data: st.DataObject) -> Canary:
+    """Draw a look-alike, and change up to two characters of its name."""
     name, marker = process.ask("spell")
     other, _ = process.ask("spell")
-    dice = data.draw(st.randoms(use_true_random=False))
-    spellings = other_spellings(name, other, marker)
+    spellings = other_spellings(name, marker, other)
     what = data.draw(st.sampled_from(sorted(spellings)))
     event(what)
     first, comment = spellings[what]
-    # One more thing about it changes, or none.
     letters = list(first)
     for _ in range(data.draw(st.integers(0, 2))):
         place = data.draw(st.integers(0, len(letters) - 1))
@@ -141,13 +153,7 @@ def test_what_nobody_thought_of_survives(
     changed = "".join(letters)
     if changed in {name, other}:  # a change undone: that one would be disposable indeed
         changed = "production"
-    canary = (changed.encode()[:LONGEST].decode(errors="ignore"), comment)
-    with canaries(external_server, [canary]) as made:
-        for _ in range(OPERATIONS):
-            do(process, dice.choice([canary[0], *SYSTEM]), dice)
-        after = external_server.databases()
-        assert made.items() <= after.items()
-        assert set(SYSTEM) <= set(after.values())
+    return changed.encode()[:LONGEST].decode(errors="ignore"), comment
 
 
 def test_nobody_gets_around_the_rule(process: Process) -> None:

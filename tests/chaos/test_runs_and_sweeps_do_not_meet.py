@@ -1,15 +1,14 @@
 """Runs of two checkouts on one server, with sweeps that never stop beside them: all are green."""
 
 from functools import partial
-from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
 
-from chaos.process import RefusedByTestdbError, processes, wait_until
-from harness.environment import Environment
+from chaos.process import Processes, RefusedByTestdbError, wait_until
 from harness.external import ExternalServer
+from harness.project import Project
 
 RUNS = 8
 AUTOVACUUM_IN = (
@@ -25,41 +24,34 @@ WAITING_DROPS = (
 )
 
 
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "tests/integration/test_users.py",
+        pytest.param("tests/integration", marks=pytest.mark.long),
+    ],
+)
 def test_eight_runs_beside_endless_sweeps(
-    environment: Environment, project: Path, checkout: Path, external_server: ExternalServer
+    processes: Processes, project: Project, checkout: Project, tests: str
 ) -> None:
-    env = external_server.variables
-    with (
-        processes(environment, project, 1, env) as (sweeper,),
-        processes(environment, checkout, 1, env) as (other,),
-    ):
+    with processes(project) as (sweeper,), processes(checkout) as (other,):
         sweeper.tell("sweep_without_end")
         other.tell("sweep_without_end")
-        runs = [
-            environment.start(place, "pytest", "tests/integration", "-q", env=env)
-            for place in [project, checkout] * (RUNS // 2)
-        ]
-        outputs = [run.communicate()[0] for run in runs]
-        for run, output in zip(runs, outputs, strict=True):
-            assert run.returncode == 0, output
-            assert " 0 left" in output
-        swept = []
-        for process in (sweeper, other):
-            assert process.popen.poll() is None, "a sweep failed"
-            process.kill()
-            assert process.popen.stdout
-            swept += process.popen.stdout.readlines()
+        command = ("pytest", tests, "-q")
+        runs = [(place, place.start(*command)) for place in [project, checkout] * (RUNS // 2)]
+        for place, run in runs:
+            place.finish(run).expect(" 0 left")
+        swept = [line for process in (sweeper, other) for line in process.kill()]
         # Templates that nobody uses go; of a run that lives, nothing does.
-        assert all("nobody uses this template" in line for line in swept), swept
+        assert not [line for line in swept if "nobody uses this template" not in line]
 
 
 def test_what_a_living_run_has_is_neither_swept_nor_dropped(
-    environment: Environment, project: Path, checkout: Path, external_server: ExternalServer
+    processes: Processes, project: Project, checkout: Project
 ) -> None:
-    env = external_server.variables
     with (
-        processes(environment, project, 3, env) as (run, worker, child),
-        processes(environment, checkout, 1, env) as (person,),
+        processes(project, 3) as (run, worker, child),
+        processes(checkout) as (person,),
     ):
         alive = run.ask("start")
         names = run.ask("create", worker="gw0")
@@ -81,9 +73,9 @@ def test_what_a_living_run_has_is_neither_swept_nor_dropped(
 
 
 def test_a_lease_that_was_lost_is_taken_anew_unless_a_sweep_came_first(
-    environment: Environment, project: Path, external_server: ExternalServer
+    processes: Processes, project: Project, external_server: ExternalServer
 ) -> None:
-    with processes(environment, project, 2, external_server.variables) as (run, person):
+    with processes(project, 2) as (run, person):
         run_id = run.ask("start")
         names = run.ask("create", worker="main")
         cut = (
@@ -102,10 +94,10 @@ def test_a_lease_that_was_lost_is_taken_anew_unless_a_sweep_came_first(
 
 
 def test_a_run_that_is_being_swept_does_not_come_alive(
-    environment: Environment, project: Path, external_server: ExternalServer
+    processes: Processes, project: Project, external_server: ExternalServer
 ) -> None:
     with (
-        processes(environment, project, 2, external_server.variables) as (sweeper, run),
+        processes(project, 2) as (sweeper, run),
         external_server.connect() as administrator,
     ):
         (name,) = sweeper.ask("leave", count=1)
@@ -123,10 +115,10 @@ def test_a_run_that_is_being_swept_does_not_come_alive(
 
 
 def test_autovacuum_keeps_no_database_from_being_dropped(
-    environment: Environment, project: Path, external_server: ExternalServer
+    processes: Processes, project: Project, external_server: ExternalServer
 ) -> None:
     with (
-        processes(environment, project, 1, external_server.variables) as (run,),
+        processes(project) as (run,),
         external_server.connect() as administrator,
     ):
         run.ask("start")

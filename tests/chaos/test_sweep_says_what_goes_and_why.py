@@ -3,30 +3,27 @@
 import re
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
 
-from chaos.process import Process, RefusedByTestdbError, processes, wait_until
-from harness.environment import Environment
+from chaos.process import Process, Processes, RefusedByTestdbError, wait_until
 from harness.external import PASSWORD, ROLE, ExternalServer
+from harness.project import Project
 
 
 @pytest.fixture
-def person(
-    environment: Environment, project: Path, external_server: ExternalServer
-) -> Iterator[Process]:
+def person(processes: Processes, project: Project) -> Iterator[Process]:
     """A process of a person who looks at the server."""
-    with processes(environment, project, 1, external_server.variables) as (process,):
+    with processes(project) as (process,):
         yield process
 
 
 def test_the_table(
-    environment: Environment, project: Path, external_server: ExternalServer, person: Process
+    processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
     (dead,) = person.ask("leave", count=1)
-    with processes(environment, project, 2, external_server.variables) as (run, keeper):
+    with processes(project, 2) as (run, keeper):
         run.ask("start")
         living, _ = run.ask("create", worker="gw0")
         keeper.ask("start")
@@ -36,9 +33,7 @@ def test_the_table(
 
         def swept(*flags: str) -> dict[str, str]:
             """Read the table as a person does: name, what became of it, why."""
-            done = environment.run(
-                project, "invoke", "db.sweep", *flags, env=external_server.variables
-            )
+            done = project.run("invoke", "db.sweep", *flags)
             rows = (re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines()[1:])
             return {name: f"{what}: {why}" for name, what, why in filter(is_row, rows)}
 
@@ -73,9 +68,9 @@ def is_row(cells: list[str]) -> bool:
 
 
 def test_sessions_of_a_dead_run_are_named_and_end_by_force_alone(
-    environment: Environment, project: Path, external_server: ExternalServer, person: Process
+    processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
-    with processes(environment, project, 2, external_server.variables) as (run, living):
+    with processes(project, 2) as (run, living):
         run.ask("start")
         names = run.ask("create", worker="gw0")
         living.ask("start")
@@ -110,31 +105,25 @@ def test_sessions_of_a_dead_run_are_named_and_end_by_force_alone(
             assert foreign.execute("SELECT 1").fetchall() == [(1,)]
 
 
-def check_rate(person: Process, server: ExternalServer, count: int) -> None:
+@pytest.mark.parametrize("count", [40, pytest.param(1000, marks=pytest.mark.long)])
+def test_leftovers_of_many_runs_go(
+    external_server: ExternalServer, person: Process, count: int
+) -> None:
     left = set(person.ask("leave", count=count))
-    assert left <= set(server.databases().values())
+    assert left <= set(external_server.databases().values())
     started = time.monotonic()
     verdicts = person.ask("sweep")
     seconds = time.monotonic() - started
     assert all(verdicts[name] == [True, "its run is dead"] for name in left)
-    assert not left & set(server.databases().values())
+    assert not left & set(external_server.databases().values())
     print(f"{count} leftovers swept in {seconds:.2f} s: {count / seconds:.0f}/s")
 
 
-def test_leftovers_of_a_hundred_runs(external_server: ExternalServer, person: Process) -> None:
-    check_rate(person, external_server, 100)
-
-
-@pytest.mark.long
-def test_leftovers_of_a_thousand_runs(external_server: ExternalServer, person: Process) -> None:
-    check_rate(person, external_server, 1000)
-
-
 def test_a_sweep_that_is_killed_leaves_the_rest_to_the_next(
-    environment: Environment, project: Path, external_server: ExternalServer, person: Process
+    processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
     left = set(person.ask("leave", count=40))
-    with processes(environment, project, 1, external_server.variables) as (sweeper,):
+    with processes(project) as (sweeper,):
         sweeper.tell("sweep")
         wait_until(
             lambda: not left <= set(external_server.databases().values()), "nothing is swept", 60
@@ -149,7 +138,7 @@ def test_a_sweep_that_is_killed_leaves_the_rest_to_the_next(
 
 
 def test_a_sweep_whose_connections_are_cut_drops_nothing_more(
-    environment: Environment, project: Path, external_server: ExternalServer, person: Process
+    processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
     """The locks that prove death are held by the connection that drops: both end together."""
     left = set(person.ask("leave", count=60))
@@ -158,7 +147,7 @@ def test_a_sweep_whose_connections_are_cut_drops_nothing_more(
         " WHERE application_name = 'testdb sweep'"
     )
     with (
-        processes(environment, project, 1, external_server.variables) as (sweeper,),
+        processes(project) as (sweeper,),
         external_server.connect() as administrator,
     ):
         sweeper.tell("sweep")

@@ -1,7 +1,6 @@
 """The embedded server starts once, serves many, ends with its last user, and survives the rest."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -10,19 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from chaos.process import kill, processes, wait_until
-from harness.environment import Environment
+from chaos.process import Processes, children, kill, wait_until
+from harness import embedded
+from harness.embedded import command_of
+from harness.project import Project
 
 LOCKS = ("users.lock", "server.lock", "keeper.lock", "start.lock")
 
 
 @pytest.fixture
-def own(environment: Environment, project: Path, tmp_path: Path) -> Iterator[Path]:
-    """A checkout of its own, whose server nobody else uses."""
-    copy = tmp_path / project.name
-    shutil.copytree(project, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    yield copy
-    environment.remove_server(copy)
+def own(embedded_project: Project, homes: Path) -> Iterator[Project]:
+    """The project with a home for its server that nobody else uses."""
+    home = embedded.new_home(homes)
+    yield embedded_project.with_shell(TESTDB_HOME=str(home))
+    embedded.stop(home)
 
 
 def home_of(socket: str) -> Path:
@@ -38,26 +38,19 @@ def keeper(home: Path) -> int:
     return int((home / "keeper.lock").read_text())
 
 
-def is_running(pid: int) -> bool:
-    """Tell whether a process runs; a zombie does not."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 def wait_for_the_end(home: Path, *pids: int) -> None:
     for pid in pids:
-        wait_until(lambda: not is_running(pid), f"process {pid} lives on")  # noqa: B023
+        wait_until(lambda: not command_of(pid), f"process {pid} lives on")  # noqa: B023
     assert not list(home.glob("data-*/postmaster.pid"))
 
 
-def test_eight_at_once_start_one_server(environment: Environment, own: Path) -> None:
-    with processes(environment, own, 8) as users:
+def test_eight_at_once_start_one_server(processes: Processes, own: Project) -> None:
+    with processes(own, 8) as users:
         for user in users:
             user.tell("use_embedded")
-        (socket,) = {user.answer() for user in users}
-        home = home_of(socket)
+        sockets = {user.answer() for user in users}
+        assert len(sockets) == 1, f"they use several servers: {sockets}"
+        home = home_of(sockets.pop())
         pids = postmaster(home), keeper(home)
         for user in users[:-1]:  # all but one
             user.kill()
@@ -68,32 +61,32 @@ def test_eight_at_once_start_one_server(environment: Environment, own: Path) -> 
 
 
 def test_it_stays_for_a_kept_database_until_that_is_dropped(
-    environment: Environment, own: Path
+    processes: Processes, own: Project
 ) -> None:
-    made = environment.run(own, "invoke", "db.create")
-    run = made.stderr.split("db.drop ")[1].strip("`.\n")
-    with processes(environment, own, 1) as (user,):
+    run = own.run("invoke", "db.create").find(r"db\.drop (\w+)")[1]
+    with processes(own) as (user,):
         home = home_of(user.ask("use_embedded"))
         pids = postmaster(home), keeper(home)
-    environment.run(own, "invoke", "server.status")
-    assert (postmaster(home), keeper(home)) == pids
-    environment.run(own, "invoke", "db.drop", run)
+    own.run("invoke", "server.status").expect("running")
+    assert (postmaster(home), keeper(home)) == pids, "it ended although a database is kept"
+    own.run("invoke", "db.drop", run)
     wait_for_the_end(home, *pids)
 
 
-def test_stop_ends_it_though_a_database_is_kept(environment: Environment, own: Path) -> None:
-    environment.run(own, "invoke", "db.create")
-    assert "running" in environment.run(own, "invoke", "server.status").stdout
-    assert "Stopped." in environment.run(own, "invoke", "server.stop").stdout
-    assert "stopped" in environment.run(own, "invoke", "server.status").stdout
-    assert "does not run" in environment.run(own, "invoke", "server.stop").stdout
-    kept = environment.run(own, "invoke", "db.list").stdout
-    assert "person" in kept
+def test_stop_ends_it_though_a_database_is_kept(processes: Processes, own: Project) -> None:
+    with processes(own) as (user,):
+        user.ask("start")
+        user.ask("create", worker="person", kept_days=1)
+    assert own.postmaster(), "it ended although a database is kept"
+    own.run("invoke", "server.stop").expect("Stopped.")
+    assert not own.postmaster()
+    own.run("invoke", "server.stop").expect("does not run")
+    own.run("invoke", "db.list").expect("person")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent")
-def test_it_ends_with_its_keeper(environment: Environment, own: Path) -> None:
-    with processes(environment, own, 2) as (user, next_user):
+def test_it_ends_with_its_keeper(processes: Processes, own: Project) -> None:
+    with processes(own, 2) as (user, next_user):
         home = home_of(user.ask("use_embedded"))
         server = postmaster(home)
         kill(keeper(home))
@@ -102,8 +95,8 @@ def test_it_ends_with_its_keeper(environment: Environment, own: Path) -> None:
         assert next_user.ask("plan") == {}
 
 
-def test_no_second_one_starts_on_its_data(environment: Environment, own: Path) -> None:
-    with processes(environment, own, 2) as (user, next_user):
+def test_no_second_one_starts_on_its_data(processes: Processes, own: Project) -> None:
+    with processes(own, 2) as (user, next_user):
         socket = user.ask("use_embedded")
         server = postmaster(home_of(socket))
         os.kill(server, signal.SIGSTOP)  # it has yet to hear that its keeper is gone
@@ -111,7 +104,7 @@ def test_no_second_one_starts_on_its_data(environment: Environment, own: Path) -
             kill(keeper(home_of(socket)))
             (Path(socket) / ".s.PGSQL.5432").unlink()
             next_user.tell("use_embedded")
-            assert not next_user.has_answered(2)
+            assert not next_user.has_answered(2), "a second server started on the same data"
         finally:
             os.kill(server, signal.SIGCONT)
         next_user.answer()
@@ -119,35 +112,27 @@ def test_no_second_one_starts_on_its_data(environment: Environment, own: Path) -
 
 
 @pytest.mark.parametrize("victims", ["postmaster", "postmaster and keeper", "a backend"])
-def test_the_next_user_starts_it_anew(environment: Environment, own: Path, victims: str) -> None:
-    with processes(environment, own, 2) as (user, next_user):
+def test_the_next_user_starts_it_anew(processes: Processes, own: Project, victims: str) -> None:
+    with processes(own, 2) as (user, next_user):
         home = home_of(user.ask("use_embedded"))
         user.ask("start")
-        (names, server) = user.ask("create", worker="main"), postmaster(home)
+        names, server = user.ask("create", worker="main"), postmaster(home)
         if victims == "a backend":
-            kill(next(pid for pid in backends(server) if b"idle" in command(pid)))
+            kill(next(pid for pid in children(server) if b"idle" in command_of(pid)))
         else:
             keeper_pid = keeper(home)
             os.kill(server, signal.SIGSTOP)  # so that it does not end by itself first
             if "keeper" in victims:
                 kill(keeper_pid)
             kill(server)
-            wait_until(lambda: not is_running(keeper_pid), "the keeper lives on")
+            wait_until(lambda: not command_of(keeper_pid), "the keeper lives on")
         next_user.ask("use_embedded")
         assert next_user.ask("plan").keys() >= set(names)
 
 
-def backends(server: int) -> list[int]:
-    return [int(pid) for pid in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
-
-
-def command(pid: int) -> bytes:
-    return Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def test_what_a_crash_left_does_not_stop_it(environment: Environment, own: Path) -> None:
+def test_what_a_crash_left_does_not_stop_it(processes: Processes, own: Project) -> None:
     """The pid in postmaster.pid is somebody else's now, who runs as the same user."""
-    with processes(environment, own, 1) as (user,):
+    with processes(own) as (user,):
         home = home_of(user.ask("use_embedded"))
         pid_file = next(home.glob("data-*/postmaster.pid"))
         lines = pid_file.read_text().splitlines()
@@ -163,7 +148,7 @@ def test_what_a_crash_left_does_not_stop_it(environment: Environment, own: Path)
         (home / "socket" / ".s.PGSQL.5432").touch()
         (home / "socket" / ".s.PGSQL.5432.lock").write_text(f"{foreign.pid}\n")
         (home / "data.new").mkdir()
-        with processes(environment, own, 1) as (user,):
+        with processes(own) as (user,):
             user.ask("use_embedded")
             assert user.ask("plan") == {}
         assert foreign.poll() is None, "a process that is not ours was ended"

@@ -2,18 +2,23 @@
 
 import os
 import pwd
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from chaos.process import Process, RefusedByTestdbError, wait_until
-from harness.environment import Environment, run
+from chaos.process import (
+    ForkServer,
+    Processes,
+    RefusedByTestdbError,
+    fork_server,
+    wait_until,
+)
+from harness.outcome import run
+from harness.project import Project, Variables
 
 USER: Final = pwd.getpwnam("daemon").pw_uid
 """A user without privileges whom every system knows; root acts as it."""
@@ -26,12 +31,17 @@ ODD: Final = {"LANG": "C", "LC_ALL": "C", "TZ": ":odd", "PGTZ": "Asia/Kolkata", 
 CLOSED: Final = ("sh", "-c", 'umask 077; exec "$@"', "sh")
 AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 ODD_NAMES: Final = {
-    "space": "with a space",
-    "unicode": "übergröße-Ω",
-    "percent and comma": "50%off,%s,really",
+    "space, unicode, percent and comma": "50%off,%s übergröße-Ω",
     "quotes": "a \"quoted\" 'path'",
     "long": "x" * 150,
 }
+
+
+def without_a_home(project: Project, **variables: str) -> Variables:
+    """Make variables that name no home for the server, and others."""
+    found = {**project.variables(), "XDG_CACHE_HOME": "", **variables}
+    del found["TESTDB_HOME"]
+    return found
 
 
 def as_user() -> Sequence[str]:
@@ -40,11 +50,18 @@ def as_user() -> Sequence[str]:
 
 
 @pytest.fixture
-def room() -> Iterator[Path]:
+def room(homes: Path) -> Iterator[Path]:
     """A directory that everybody can reach, of the ordinary user; gone with all in it."""
-    with tempfile.TemporaryDirectory(prefix="chaos-", dir="/tmp", ignore_cleanup_errors=True) as it:
+    with tempfile.TemporaryDirectory(dir=homes, ignore_cleanup_errors=True) as it:
         give(Path(it))
         yield Path(it)
+
+
+@pytest.fixture(scope="module")
+def ordinary_user(embedded_project: Project) -> Iterator[ForkServer]:
+    """Have processes of an ordinary user, whose files nobody else may read."""
+    with fork_server(embedded_project, *as_user(), *CLOSED) as server:
+        yield server
 
 
 def give(path: Path) -> None:
@@ -62,39 +79,39 @@ def modes(*paths: Path) -> dict[Path, tuple[int, int]]:
 
 @pytest.mark.parametrize("kind", ODD_NAMES)
 def test_whatever_the_home_is_called(
-    environment: Environment, project: Path, room: Path, kind: str
+    embedded_project: Project, ordinary_user: ForkServer, room: Path, kind: str
 ) -> None:
     home = room / ODD_NAMES[kind]
     home.mkdir()
     give(home)
     before = modes(home)
-    env = {**ODD, "HOME": str(home), "XDG_CACHE_HOME": "", "TMPDIR": str(room)}
-    with closing(Process(environment, project, env, (*as_user(), *CLOSED))) as user:
+    variables = without_a_home(embedded_project, **ODD, HOME=str(home), TMPDIR=str(room))
+    with ordinary_user.fork(variables) as user:
         user.ask("use_embedded")
         assert user.ask("plan") == {}
     # initdb cannot live in a path with quotes: then it is in the directory for temporary files.
     place = room / f"testdb-{os.geteuid() or USER}" if kind == "quotes" else home / ".cache/testdb"
-    (data,) = place.glob("*/data-*")
-    wait_until(lambda: not (data / "postmaster.pid").exists(), "the server outlives its user")
+    data = list(place.glob("*/data-*"))
+    assert len(data) == 1, f"in {place} there is no server"
+    wait_until(lambda: not (data[0] / "postmaster.pid").exists(), "the server outlives its user")
     assert modes(home) == before
     assert stat.S_IMODE(place.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("kind", ODD_NAMES)
 def test_whatever_the_checkout_is_called(
-    environment: Environment, project: Path, tmp_path: Path, kind: str
+    embedded_project: Project, tmp_path: Path, kind: str
 ) -> None:
-    checkout = tmp_path / ODD_NAMES[kind] / project.name
-    shutil.copytree(project, checkout, ignore=shutil.ignore_patterns("__pycache__"))
-    before = modes(checkout)
-    try:
-        with closing(Process(environment, checkout, ODD, CLOSED)) as user:
-            user.ask("start")
-            assert user.ask("template", logical="main")
-            assert len(user.ask("create", worker="main")) == 2
-        assert modes(checkout) == before
-    finally:
-        environment.remove_server(checkout)
+    directory = tmp_path / ODD_NAMES[kind]
+    directory.mkdir()
+    checkout = embedded_project.copy_to(directory)
+    before = modes(checkout.path)
+    variables = {**checkout.variables(), **ODD}
+    with fork_server(checkout, *CLOSED) as server, server.fork(variables) as user:
+        user.ask("start")
+        assert user.ask("template", logical="main")
+        assert len(user.ask("create", worker="main")) == 2
+    assert modes(checkout.path) == before
 
 
 # Without HOME the user database names one, and only `daemon` may not write there.
@@ -108,58 +125,53 @@ def test_whatever_the_checkout_is_called(
     ],
 )
 def test_without_a_home_it_lives_in_the_directory_for_temporary_files(
-    environment: Environment, project: Path, room: Path, home: str
+    embedded_project: Project, ordinary_user: ForkServer, room: Path, home: str
 ) -> None:
     (room / "tmp").mkdir()
     give(room / "tmp")
     (room / "closed").mkdir(mode=0o555)
     where = {"missing": room / "closed" / "none", "unwritable": room / "closed"}.get(home, "rel")
-    env = {"HOME": str(where), "XDG_CACHE_HOME": "", "TMPDIR": str(room / "tmp")}
-    unset = ("env", "-u", "HOME") if home == "unset" else ()
-    with closing(Process(environment, project, env, (*as_user(), *unset))) as user:
+    variables = without_a_home(embedded_project, HOME=str(where), TMPDIR=str(room / "tmp"))
+    if home == "unset":
+        variables = {name: value for name, value in variables.items() if name != "HOME"}
+    with ordinary_user.fork(variables) as user:
         user.ask("use_embedded")
         assert user.ask("plan") == {}
     assert list((room / "tmp").glob("testdb-*/*/data-*"))
 
 
 def test_without_any_place_there_is_one_error(
-    environment: Environment, project: Path, room: Path
+    embedded_project: Project, ordinary_user: ForkServer, room: Path
 ) -> None:
     (room / "tmp").mkdir()
     give(room / "tmp")
     mine = room / "tmp" / f"testdb-{os.geteuid() or USER}"
     mine.touch()  # something else of that name
-    env = {"HOME": "/proc", "XDG_CACHE_HOME": "", "TMPDIR": str(room / "tmp")}
+    variables = without_a_home(embedded_project, HOME="/proc", TMPDIR=str(room / "tmp"))
     with (
-        closing(Process(environment, project, env, as_user())) as user,
+        ordinary_user.fork(variables) as user,
         pytest.raises(RefusedByTestdbError, match="Set TESTDB_HOME to an absolute path"),
     ):
         user.ask("use_embedded")
 
 
-def test_a_place_that_is_named_is_absolute(environment: Environment, project: Path) -> None:
+def test_a_place_that_is_named_is_absolute(processes: Processes, embedded_project: Project) -> None:
     with (
-        closing(Process(environment, project, {"TESTDB_HOME": "somewhere"})) as user,
+        processes(embedded_project.with_shell(TESTDB_HOME="somewhere")) as (user,),
         pytest.raises(RefusedByTestdbError, match="somewhere: is not an absolute path"),
     ):
         user.ask("use_embedded")
-    assert not (project / "somewhere").exists()
+    assert not (embedded_project / "somewhere").exists()
 
 
 @AS_ROOT
 def test_root_and_an_ordinary_user_alternate_in_one_checkout(
-    environment: Environment, project: Path, room: Path
+    embedded_project: Project, room: Path
 ) -> None:
-    checkout = room / project.name
-    shutil.copytree(project, checkout, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (checkout, *checkout.rglob("*")):
+    checkout = embedded_project.copy_to(room)
+    for path in (checkout.path, *checkout.path.rglob("*")):
         os.chown(path, USER, USER)
-    variables = environment.variables(checkout, {"HOME": str(room), "XDG_CACHE_HOME": ""})
-    tests = (str(environment.python), "-m", "pytest", "tests/integration", "-q")
-    try:
-        for through in (as_user(), (), as_user(), ()):
-            done = run(*through, *tests, cwd=checkout, env=variables)
-            assert " passed" in done.stdout
-            assert " 0 left" in done.stdout
-    finally:
-        environment.remove_server(checkout)
+    tests = ("python", "-m", "pytest", "tests/integration/test_users.py")
+    for through in (AS_USER, (), AS_USER):
+        variables = without_a_home(checkout, HOME=str(room)) if through else checkout.variables()
+        run(*through, *tests, cwd=checkout.path, env=variables).expect(" passed", " 0 left")

