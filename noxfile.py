@@ -36,6 +36,12 @@ def long(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def mutants(session: nox.Session) -> None:
+    """Plant small faults in the template, and see that its tests notice each of them."""
+    pytest(session, "-m", "mutant")
+
+
+@nox.session(default=False)
 def lint(session: nox.Session) -> None:
     """Check style and format of the template's own code."""
     install(session, "lint")

@@ -1,14 +1,15 @@
 """What the template makes: complete, clean as generated, and legal under every license and name."""
 
 import itertools
+import re
 import tarfile
 import tomllib
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uv
-from _pytest.mark.structures import ParameterSet
 
 from harness.environment import clean_variables
 from harness.external import ExternalServer
@@ -40,7 +41,7 @@ ANSWERS = {
 }
 
 
-def by_default(*kinds: str) -> list[ParameterSet]:
+def by_default(*kinds: str) -> list[Any]:
     """Take these answers by default, and all others in the long form."""
     return [pytest.param(kind, marks=[] if kind in kinds else pytest.mark.long) for kind in ANSWERS]
 
@@ -80,6 +81,16 @@ def test_every_logical_database_has_its_migrations(bake: Bake, databases: str) -
     for table, logical in having.items():
         assert {path.parent.name for path in migrations.glob(f"*/*_{table}.py")} == logical
     assert {path.parent.name for path in migrations.glob("*/*")} == set.union(*having.values())
+
+
+def test_one_module_alone_makes_and_drops_databases(bake: Bake) -> None:
+    project = bake()
+    issuing = {
+        path.relative_to(project).as_posix()
+        for path in project.rglob("*.py")
+        if re.search(r"\b(CREATE|DROP) DATABASE (IF EXISTS )?[{\"]", path.read_text())
+    }
+    assert issuing == {"testdb/lifecycle.py"}
 
 
 def test_the_answers_arrive_as_they_were_given(bake: Bake) -> None:

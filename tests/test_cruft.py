@@ -1,19 +1,15 @@
 """A project follows its template with cruft: create, check, update, and its own edits stay."""
 
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
 
-from harness.baking import TEMPLATE
+from harness.baking import copy_template
 from harness.environment import clean_variables
 from harness.outcome import run
 
 SERVICE = "<<cookiecutter.project_slug>>"
-NEVER_COMMITTED = shutil.ignore_patterns(
-    ".git", ".nox", ".tools", ".venv", ".*_cache", "__pycache__"
-)
 GIT = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
@@ -36,8 +32,7 @@ def commit(repository: Path) -> None:
 @pytest.mark.parametrize("databases", ["one", pytest.param("two", marks=pytest.mark.long)])
 def test_a_project_follows_its_template(databases: str, tmp_path: Path) -> None:
     cruft = (sys.executable, "-m", "cruft")
-    template, project = tmp_path / "template", tmp_path / "my-service"
-    shutil.copytree(TEMPLATE, template, ignore=NEVER_COMMITTED)
+    template, project = copy_template(tmp_path), tmp_path / "my-service"
     call(template, "git", "init", "--quiet")
     commit(template)
     answers = f'--extra-context={{"databases": "{databases}"}}'

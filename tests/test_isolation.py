@@ -136,6 +136,14 @@ async def test_passes(client, number, way):
     assert (await client.get("/users")).json() == []
 """
 
+LEAVES_A_DATABASE = """
+from testdb.ownership import Kind
+
+
+def test_leaves_a_database(run):
+    run.create("forgotten", Kind.WORKER)
+"""
+
 REACHES = """
 def test_reaches(databases):
     pass
@@ -275,6 +283,17 @@ def test_without_workers_a_test_that_misbehaves_is_named_too(project: Project) -
     done.expect_times(0, "(FAILED|ERROR) .*test_good")
 
 
+def test_a_database_left_behind_fails_the_run(
+    project: Project, external_server: ExternalServer
+) -> None:
+    done = project.run("pytest", write(project, LEAVES_A_DATABASE), code=1)
+    left = done.find(r"testdb: left behind, now dropped: (\w+)")[1]
+    assert left.split("_")[3] == "forgotten"
+    assert audit(done)["left"] == 1
+    done.expect("1 passed")
+    assert external_server.in_use() == []
+
+
 @none_by_default
 def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
     project: Project, external_server: ExternalServer, workers: str
@@ -324,10 +343,11 @@ def test_a_failed_test_keeps_its_databases_for_a_person(
     assert external_server.in_use() == []
 
 
-@none_by_default
+@two_by_default
 def test_models_that_disagree_with_migrations_are_told_once_before_the_first_test(
     project: Project, workers: str
 ) -> None:
+    project.run("pytest", "tests/integration/test_health.py")  # while they agree
     column = "    name: Mapped[str] ="
     project.replace("src/my_service/users.py", column, f"    age: Mapped[int]\n{column}")
     done = project.run("pytest", "tests/integration", "-n", workers, code=USAGE_ERROR)
@@ -335,7 +355,7 @@ def test_models_that_disagree_with_migrations_are_told_once_before_the_first_tes
     done.expect("age").expect_none_of("passed", "failed")
 
 
-@none_by_default
+@two_by_default
 def test_two_heads_are_told_once_before_the_first_test(project: Project, workers: str) -> None:
     project.write("src/my_service/migrations/main/9999_second.py", SECOND_HEAD)
     done = project.run("pytest", "tests/integration", "-n", workers, code=USAGE_ERROR)

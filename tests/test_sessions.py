@@ -1,6 +1,5 @@
 """The baked project's sessions and tasks: green, on databases of their own, and gone."""
 
-import os
 import re
 import socket
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from typing import Final
 import pytest
 import uv
 
+from chaos.gate import WAIT, Gate
 from chaos.process import MARK, living, wait_until
 from harness.environment import Environment, clean_variables
 from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
@@ -45,25 +45,20 @@ def upgrade() -> None:
 def downgrade() -> None:
     raise NotImplementedError
 '''
-WAITS: Final = '''
+WAITS: Final = f'''
 """Tests that hold what they have committed until somebody has looked at the server."""
-
-from pathlib import Path
 
 import pytest
 
 from my_service.users import User
-
-HERE = Path(__file__).parent
-
+{WAIT}
 
 @pytest.mark.isolation("reset")
 @pytest.mark.parametrize("twin", [1, 2])
 def test_waits(sync_session, worker, twin):
     sync_session.add(User(email="e2e_test@example.com", name="Ada"))
     sync_session.commit()
-    (HERE / f"arrived-{worker}").write_text("")  # both are FIFOs: each end waits for the other
-    (HERE / f"go-{worker}").read_text()
+    wait_at_the_gate()
 '''
 
 
@@ -151,23 +146,22 @@ def test_unchanged_migrations_never_run_again(
 
 @one_by_default
 def test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both(
-    new_project: NewProject, databases: str
+    new_project: NewProject, tmp_path: Path, databases: str
 ) -> None:
-    project, workers = new_project(databases=databases), ("gw0", "gw1")
+    gate = Gate(tmp_path)
+    project = new_project(databases=databases).with_shell(**gate.variables)
     path = project.write("tests/integration/test_waits.py", WAITS)
-    tests = (project / path).parent
-    for worker in workers:
-        os.mkfifo(tests / f"arrived-{worker}")
-        os.mkfifo(tests / f"go-{worker}")
     running = project.start("pytest", "-n", "2", path)
-    for worker in workers:
-        (tests / f"arrived-{worker}").read_text()
+    wait_until(
+        lambda: len(gate.arrived()) == 2 or running.poll() is not None,
+        "not both workers have committed",
+        seconds=60,
+    )
     during = project.databases()
-    for worker in workers:
-        (tests / f"go-{worker}").write_text("")
+    gate.open()
     done = project.finish(running)
     assert {(row["worker"], row["logical"]) for row in during} == {
-        (worker, logical) for worker in workers for logical in LOGICAL[databases]
+        (worker, logical) for worker in ("gw0", "gw1") for logical in LOGICAL[databases]
     }
     assert {(row["kind"], row["alive"], row["kept"]) for row in during} == {("worker", True, False)}
     assert len({row["run"] for row in during}) == 1

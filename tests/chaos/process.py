@@ -42,10 +42,10 @@ class Process:
         """Use it until the context ends."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Let it end by itself; kill it if it does not."""
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        """Let it end by itself; kill it if it does not, and where the test has failed already."""
         self._socket.shutdown(socket.SHUT_WR)
-        if not self._has_ended(GONE_SECONDS):
+        if failure or not self._has_ended(GONE_SECONDS):
             self.kill()
         self._lines.close()
         self._socket.close()

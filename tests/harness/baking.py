@@ -1,5 +1,6 @@
 """Bake the template, without a trace in anybody's home."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
@@ -32,3 +33,11 @@ def bake(directory: Path, **answers: str) -> Path:
             config_file=str(config),
         )
     return Path(made)
+
+
+def copy_template(directory: Path) -> Path:
+    """Copy what is committed of the template, and what would be, into a directory."""
+    made = (".git", ".nox", ".tools", ".venv", ".*_cache", "__pycache__", ".hypothesis")
+    return Path(
+        shutil.copytree(TEMPLATE, directory / "template", ignore=shutil.ignore_patterns(*made))
+    )
