@@ -147,9 +147,9 @@ def wait_until(happened: Callable[[], object], what: str, seconds: float = GONE_
         time.sleep(0.02)
 
 
-def living(mark: str) -> dict[int, str]:
-    """Find the processes that inherited a mark; zombies are none."""
-    wanted, found = f"{MARK}={mark}".encode(), {}
+def living(mark: str, variable: str = MARK) -> dict[int, str]:
+    """Find the processes that inherited a mark in a variable; zombies are none."""
+    wanted, found = f"{variable}={mark}".encode(), {}
     for path in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if wanted in (path / "environ").read_bytes().split(b"\0"):

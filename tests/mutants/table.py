@@ -176,11 +176,18 @@ MUTANTS: Final = {
             f"{KILLED}::test_a_run_killed_in_the_middle_with_services",
         ),
         Mutant(
-            "the embedded server is in the process group of a run",
-            "testdb/embedded.py",
-            "                start_new_session=True,\n",
-            "",
-            f"{KILLED}::test_runs_killed_in_the_middle_on_the_embedded_server",
+            "an example ignores the death of who runs it",
+            "testdb/child.py",
+            "    end_with_parent()\n    sys.argv",
+            "    sys.argv",
+            "test_examples.py::test_kill_9_leaves_no_process",
+        ),
+        Mutant(
+            "a sweep ends with its first leftovers",
+            "testdb/sweeping.py",
+            "_sweep(server, options, batch, on_verdict), batches)",
+            "_sweep(server, options, batch, on_verdict), batches[:1])",
+            "chaos/test_sweep_says_what_goes_and_why.py::test_leftovers_of_many_runs_go",
         ),
         Mutant(
             "without a marker no name is proof",

@@ -13,11 +13,14 @@ from typing import Final
 
 import pytest
 
+from chaos.process import kill, living
 from harness.baking import TEMPLATE, copy_template
 from harness.environment import Environment, clean_variables
 from harness.outcome import run
 from mutants.table import MUTANTS, Mutant
 
+MARK: Final = "MUTANT_RUN"
+"""A variable that every process of a mutated test run inherits."""
 PROJECT: Final = "<<cookiecutter.project_slug>>"
 SECONDS: Final = 120
 """How long a test may take in a mutated project: some hang."""
@@ -48,9 +51,15 @@ def test_it_is_killed(
         *(sys.executable, "-m", "pytest", f"tests/{mutant.test}", "--exitfirst"),
         *("-p", "no:cacheprovider", f"--timeout={SECONDS}", f"--environment={environment.path}"),
         cwd=copy,
-        env={**clean_variables(), "COLUMNS": "250"},  # or pytest cuts what the test said
+        env={
+            **clean_variables(),
+            "COLUMNS": "250",  # or pytest cuts what the test said
+            MARK: str(tmp_path),
+        },
         code=None,
     )
+    for pid in living(str(tmp_path), MARK):  # a mutant may keep processes from ending
+        kill(pid)
     if done.code != pytest.ExitCode.TESTS_FAILED:
         done.fail(f"to go red, because {mutant.fault}: {guarantee}")
     killer, said = done.find(r"^(?:FAILED|ERROR) tests/\S+::(\w+).* - (.*)$").groups()
