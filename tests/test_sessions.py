@@ -2,6 +2,7 @@
 
 import re
 import socket
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,9 +13,9 @@ import uv
 
 from chaos.gate import WAIT, Gate
 from chaos.process import MARK, living, wait_until
-from harness.environment import Environment, clean_variables
+from harness.environment import clean_variables
 from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
-from harness.outcome import run
+from harness.outcome import Outcome, run
 from harness.project import NewProject, Project
 
 SESSIONS: Final = ("unit", "integration", "e2e", "examples")
@@ -72,42 +73,53 @@ def port_8000_taken() -> Iterator[None]:
         yield
 
 
-@pytest.mark.longest
-@pytest.mark.parametrize(
-    ("databases", "sessions"),
-    [
-        ("two", ("--session", *SESSIONS)),
-        pytest.param("one", (), marks=pytest.mark.long, id="one, plain nox"),
-        pytest.param("two", (), marks=pytest.mark.long, id="two, plain nox"),
-    ],
-)
-def test_nox_is_green_and_leaves_nothing(
-    new_project: NewProject, tmp_path: Path, databases: str, sessions: tuple[str, ...]
-) -> None:
-    project, mark = new_project(databases=databases), str(tmp_path)
+def check_nox(project: Project, temporary: Path, *arguments: str) -> Outcome:
+    """Check that nox is green, though port 8000 is taken, and that it leaves nothing anywhere."""
+    mark = uuid.uuid4().hex
     with port_8000_taken():
-        done = project.nox(*sessions, env={MARK: mark, "TMPDIR": str(tmp_path)})
-    for session in SESSIONS if sessions else (*SESSIONS, "lint", "typecheck"):
-        done.find(rf"\* {session}: success")
-    done.expect_none_of("skipped").expect_times(2, "created: 2/2 workers")
+        done = project.nox(*arguments, env={MARK: mark, "TMPDIR": str(temporary)})
+    done.expect_none_of("skipped")
+    for session in SESSIONS:
+        done.find(rf"\* {session}(-[\d.]+)?: success")
     wait_until(lambda: not living(mark), f"these live on: {living(mark)}")
     wait_until(lambda: not project.postmaster(), "the embedded server outlives its users")
     assert project.databases() == []
-    assert not [path for path in tmp_path.iterdir() if not path.name.startswith("pytest-of-")]
+    assert not [path for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+    return done
+
+
+@pytest.mark.longest
+def test_nox_is_green_and_leaves_nothing(new_project: NewProject, tmp_path: Path) -> None:
+    done = check_nox(new_project(databases="two"), tmp_path, "--session", *SESSIONS)
+    done.expect_times(2, "created: 2/2 workers")
+
+
+def interpreters() -> list[str]:
+    """Find the Pythons from 3.11 on that this machine has."""
+    found = []
+    for minor in ("3.11", "3.12", "3.13", "3.14"):
+        find = (uv.find_uv_bin(), "python", "find", "--no-python-downloads", minor)
+        done = run(*find, cwd=Path("/"), env=clean_variables(), code=None)
+        found += [minor] if done.code == 0 else []
+    return found
 
 
 @pytest.mark.long
+@pytest.mark.longest
 @pytest.mark.parametrize("databases", LOGICAL)
-def test_each_session_alone_and_with_any_number_of_workers(
-    new_project: NewProject, databases: str
+@pytest.mark.parametrize("python", interpreters())
+def test_nox_is_green_with_every_python_and_any_number_of_workers(
+    new_project: NewProject, databases: str, python: str, tmp_path: Path
 ) -> None:
     project = new_project(databases=databases)
-    for session in SESSIONS:
-        project.nox("-s", session).expect_none_of("skipped")
+    plain = check_nox(project, tmp_path, "--force-python", python)
+    for session in ("lint", "typecheck"):
+        plain.find(rf"\* {session}-{python}: success")
+    plain.expect_times(3, f"Python {python}.")
     for workers in (0, 4):
-        done = project.nox("-s", "unit", "integration", "e2e", "--", "-n", str(workers))
+        tests = ("--force-python", python, "--session", *SESSIONS, "--", "-n", str(workers))
+        done = check_nox(project, tmp_path, *tests)
         done.expect_times(3 if workers else 0, f"created: {workers}/{workers} workers")
-    assert project.databases() == []
 
 
 @one_by_default
@@ -254,28 +266,3 @@ def test_what_is_not_disposable_is_never_dropped(
         done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
         done.expect_none_of("Traceback").expect(repr(name)[1:-1])
     assert external_server.databases() == before
-
-
-def interpreters() -> list[str]:
-    """Find the Pythons from 3.11 on that this machine has."""
-    found = []
-    for minor in ("3.11", "3.12", "3.13", "3.14"):
-        find = (uv.find_uv_bin(), "python", "find", "--no-python-downloads", minor)
-        done = run(*find, cwd=Path("/"), env=clean_variables(), code=None)
-        found += [minor] if done.code == 0 else []
-    return found
-
-
-@pytest.mark.long
-@pytest.mark.parametrize("databases", LOGICAL)
-@pytest.mark.parametrize("python", interpreters())
-def test_every_python_that_is_found(
-    new_project: NewProject, databases: str, python: str, tmp_path: Path
-) -> None:
-    project, own = new_project(databases=databases), Environment(tmp_path / "environment")
-    own.build(project.path, python)
-    program = own.path / "bin" / "nox"
-    tests = ("--session", *SESSIONS, "--", "-n")
-    for arguments in ((), (*tests, "0"), (*tests, "4")):
-        variables = {**clean_variables(), **project.shell}
-        run(program, *arguments, cwd=project.path, env=variables).expect(f"Python {python}.")

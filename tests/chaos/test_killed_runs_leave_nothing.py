@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -22,7 +22,7 @@ from harness.project import NewProject, Project
 
 INTEGRATION: Final = "tests/integration"
 E2E: Final = "tests/e2e"
-GREEN_AFTER: Final = 3
+GREEN_AFTER: Final = 5
 """After so many kills there is a run that nobody kills."""
 VICTIMS: Final = ("group", "controller", "worker")
 WAITING: Final = {
@@ -120,7 +120,14 @@ def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None
             kill(worker)
 
 
-def check(project: Project, kills: int, tests: str) -> None:
+def a_hundred(test: Callable[..., None]) -> Callable[..., None]:
+    """Have a test of the long form kill a hundred runs of integration, in five parts, and of e2e."""
+    parts = [pytest.param(INTEGRATION, 20, id=f"20, part {part}") for part in range(1, 6)]
+    parts += [pytest.param(E2E, 12, id="12 with services")]
+    return pytest.mark.long(pytest.mark.parametrize(("tests", "kills"), parts)(test))
+
+
+def check(project: Project, processes: Processes, tests: str, kills: int) -> None:
     """Kill so many runs at random moments, each in its turn in another way."""
     seed = int(os.environ.get("CHAOS_SEED", random.randrange(10**6)))
     print(f"CHAOS_SEED={seed}")
@@ -146,26 +153,28 @@ def check(project: Project, kills: int, tests: str) -> None:
         )
         longest = max(longest, time.monotonic() - ended)
         run.communicate()
-        left += (now := len(project.databases()))
-        print(
-            f"{number}: {victim} killed after {delay:.3f} s of {usual:.1f} s, {now} databases left"
-        )
-        project.run("invoke", "db.sweep")
-        assert project.databases() == [], f"{victim} after {delay:.3f} s"
+        told = f"{victim} killed after {delay:.3f} s of {usual:.1f} s"
+        with processes(project) as (person,):
+            left += (now := len(in_use(person)))
+            print(f"{number}: {told}, {now} databases left")
+            project.run("invoke", "db.sweep")
+            assert in_use(person) == [], told
         if number % GREEN_AFTER == GREEN_AFTER - 1:
             project.run(*command)
     print(f"{hits} of {kills} killed in time, {left} databases swept, all gone in {longest:.2f} s")
-    assert left, "all kills came too late"
+    assert hits, "all kills came too late"
 
 
-@pytest.mark.long
-def test_a_hundred_on_the_embedded_server(embedded_project: Project) -> None:
-    check(embedded_project, 100, INTEGRATION)
-    check(embedded_project, 12, E2E)
+@a_hundred
+def test_runs_killed_at_any_moment_on_the_embedded_server(
+    embedded_project: Project, processes: Processes, tests: str, kills: int
+) -> None:
+    check(embedded_project, processes, tests, kills)
     wait_until(lambda: not embedded_project.postmaster(), "the server outlives its users")
 
 
-@pytest.mark.long
-def test_a_hundred_on_an_external_server(checkout: Project) -> None:
-    check(checkout, 100, INTEGRATION)
-    check(checkout, 12, E2E)
+@a_hundred
+def test_runs_killed_at_any_moment_on_an_external_server(
+    checkout: Project, processes: Processes, tests: str, kills: int
+) -> None:
+    check(checkout, processes, tests, kills)

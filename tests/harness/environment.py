@@ -41,13 +41,14 @@ class Environment:
         """Its interpreter."""
         return self.path / "bin" / "python"
 
-    def build(self, project: Path, python: str = sys.executable) -> None:
-        """Make it, for an interpreter and for the dependencies that a baked project names."""
+    def build(self, project: Path) -> None:
+        """Make it, for this interpreter and for the dependencies that a baked project names."""
         tool, variables = uv.find_uv_bin(), clean_variables()
-        run(tool, "venv", "--clear", "--python", python, self.path, cwd=project, env=variables)
+        make = [tool, "venv", "--clear", "--python", sys.executable, self.path]
         groups = ["--requirements", "pyproject.toml", "--group", "typecheck"]
-        command = [tool, "pip", "install", "--compile-bytecode", "--python", self.python, *groups]
-        run(*command, cwd=project, env=variables)
+        install = [tool, "pip", "install", "--compile-bytecode", "--python", self.python, *groups]
+        for command in (make, install):
+            run(*command, cwd=project, env=variables)
         self._complete.touch()
 
     def is_complete(self) -> bool:
