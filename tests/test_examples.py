@@ -61,7 +61,7 @@ def test_e2e_goes_red_for_each_bad_example_and_no_other(project: Project, mark: 
     for name in (*BAD, "new_one"):
         drop_in(project, name)
     tests = ("tests/e2e/test_examples.py", "-k", "not users and not health")
-    done = project.run("pytest", *tests, "-n", "2", env={MARK: mark}, code=1)
+    done = project.run("pytest", *tests, env={MARK: mark}, code=1)
     failed = re.findall(r"^FAILED tests/e2e/\S+\[example_(\w+)\.py\]", done.stdout, re.MULTILINE)
     if sorted(failed) != sorted(BAD):
         done.fail(f"to fail {sorted(BAD)}, not {sorted(failed)}")

@@ -121,7 +121,7 @@ def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None
 
 
 def a_hundred(test: Callable[..., None]) -> Callable[..., None]:
-    """Have a test of the long form kill a hundred runs of integration, in five parts, and of e2e."""
+    """Have a test kill a hundred runs of integration, in five parts, and a dozen of e2e."""
     parts = [pytest.param(INTEGRATION, 20, id=f"20, part {part}") for part in range(1, 6)]
     parts += [pytest.param(E2E, 12, id="12 with services")]
     return pytest.mark.long(pytest.mark.parametrize(("tests", "kills"), parts)(test))
