@@ -14,7 +14,10 @@ import pytest
 from harness import baking, embedded, external, outcome
 from harness.environment import Environment, locked
 from harness.external import ExternalServer
+from harness.gate import Gate
 from harness.project import Bake, NewProject, Project
+
+pytest_plugins = ["mutants.report"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -38,10 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _programs_end_with_their_test() -> Iterator[None]:
-    """Kill what a failed test has started and not waited for, so that it disturbs no other."""
+def _nothing_reaches_the_next_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End the programs, and drop the databases, that a test did not: it failed, or killed them."""
     yield
     outcome.kill_started()
+    if "external_server" in request.fixturenames:
+        request.getfixturevalue("external_server").drop_in_use()
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +58,7 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
     baked: dict[frozenset[tuple[str, str]], Path] = {}
 
     def bake(**answers: str) -> Path:
+        answers = {"databases": "one", **answers}
         key = frozenset(answers.items())
         if key not in baked:
             baked[key] = baking.bake(tmp_path_factory.mktemp("bake"), **answers)
@@ -112,6 +118,14 @@ def new_project(
         return Project(copy, environment, {"TESTDB_HOME": str(embedded.new_home(homes))})
 
     return new_project
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Iterator[Gate]:
+    """Have a closed gate; at the latest it opens when the test ends."""
+    gate = Gate(tmp_path)
+    yield gate
+    gate.open()
 
 
 @pytest.fixture

@@ -13,11 +13,12 @@ from typing import Final
 
 import pytest
 
-from chaos.process import MARK, kill, living, wait_until
-from harness.examples import BAD, WAITS, drop_in, lose_demo_examples
+from harness.examples import BAD, WAITS, drop_in, make_quick
 from harness.external import ExternalServer
-from harness.outcome import Outcome
+from harness.gate import Gate
+from harness.outcome import Outcome, kill_started
 from harness.project import NewProject, Project
+from harness.watching import MARK, kill, living, wait_until_gone
 
 RUN_ALL: Final = ("python", "examples/run_all.py")
 E2E: Final = ("pytest", "tests/e2e")
@@ -35,17 +36,16 @@ long = pytest.mark.long
 @pytest.fixture(scope="module")
 def quick(new_project: NewProject, external_server: ExternalServer) -> Project:
     """Bake a project with two examples."""
-    return lose_demo_examples(new_project()).with_shell(**external_server.variables)
+    return make_quick(new_project()).with_shell(**external_server.variables)
 
 
 @pytest.fixture
-def project(quick: Project) -> Iterator[Project]:
+def project(quick: Project, gate: Gate) -> Iterator[Project]:
     """Have that project, and take out what the test drops in."""
-    before = set((quick / "examples").iterdir())
-    yield quick
-    for path in {*(quick / "examples").iterdir(), quick / "arrived"} - before:
-        if not path.is_dir():
-            path.unlink(missing_ok=True)
+    before = set((quick / "examples").glob("*.py"))
+    yield quick.with_shell(**gate.variables)
+    for path in set((quick / "examples").glob("*.py")) - before:
+        path.unlink()
 
 
 @pytest.fixture
@@ -53,7 +53,8 @@ def mark(external_server: ExternalServer) -> Iterator[str]:
     """Draw what every process of a run inherits; when the test ends, nothing of it may be left."""
     mark = uuid.uuid4().hex
     yield mark
-    wait_until(lambda: not living(mark), f"these processes live on: {living(mark)}")
+    kill_started()  # only where the test has failed
+    wait_until_gone(mark)
     assert external_server.in_use() == []
 
 
@@ -61,7 +62,8 @@ def test_e2e_goes_red_for_each_bad_example_and_no_other(project: Project, mark: 
     for name in (*BAD, "new_one"):
         drop_in(project, name)
     tests = ("tests/e2e/test_examples.py", "-k", "not users and not health")
-    done = project.run("pytest", *tests, env={MARK: mark}, code=1)
+    # Two at a time: one port for all services would go unnoticed otherwise.
+    done = project.run("pytest", *tests, "-n", "2", env={MARK: mark}, code=1)
     failed = re.findall(r"^FAILED tests/e2e/\S+\[example_(\w+)\.py\]", done.stdout, re.MULTILINE)
     if sorted(failed) != sorted(BAD):
         done.fail(f"to fail {sorted(BAD)}, not {sorted(failed)}")
@@ -105,7 +107,7 @@ def summary(done: Outcome) -> dict[str, str]:
     return {line.split()[0]: line for line in table}
 
 
-def test_a_new_example_is_found_everywhere(project: Project) -> None:
+def test_a_new_example_is_listed_and_runs_from_anywhere(project: Project) -> None:
     drop_in(project, "new_one")
     project.run("invoke", "examples.list").expect("Says hello")
     path = str(project / "examples/example_new_one.py")
@@ -120,11 +122,11 @@ def test_a_new_example_is_found_everywhere(project: Project) -> None:
     ],
 )
 def test_ctrl_c_ends_everything_cleanly(
-    project: Project, mark: str, command: tuple[str, ...]
+    project: Project, gate: Gate, mark: str, command: tuple[str, ...]
 ) -> None:
-    arrived = drop_in(project, WAITS)
+    drop_in(project, WAITS)
     running = project.start(*command, env={MARK: mark})
-    arrived.read_text()  # a FIFO: now it is in the middle
+    project.wait_for(running, gate.arrived, "to run the example")
     os.killpg(running.pid, signal.SIGINT)
     done = project.finish(running, code=None)
     assert done.code in ({1, 130} if "nox" in command else {130}), done.output
@@ -143,27 +145,29 @@ def test_ctrl_c_ends_everything_cleanly(
     ],
 )
 def test_kill_9_leaves_no_process(
-    project: Project, mark: str, command: tuple[str, ...], victim: str
+    project: Project, gate: Gate, mark: str, command: tuple[str, ...], victim: str
 ) -> None:
-    arrived = drop_in(project, WAITS)
+    drop_in(project, WAITS)
     running = project.start(*command, env={MARK: mark})
-    arrived.read_text()
+    project.wait_for(running, gate.arrived, "to run the example")
     assert any("testdb.serve" in line for line in living(mark).values())
     for pid in [pid for pid, line in living(mark).items() if victim in line]:
         kill(pid)
     killed = project.finish(running, code=None)
     if killed.code == 0:
         killed.fail("to fail, as one of its processes was killed")
-    wait_until(lambda: not living(mark), f"these processes live on: {living(mark)}")
+    wait_until_gone(mark)
     project.run("invoke", "db.sweep")
 
 
 def test_a_service_by_hand_ends_by_ctrl_c(project: Project, mark: str) -> None:
     running = project.start("invoke", "service.run", "--demo", env={MARK: mark})
     assert running.stdout
-    url = next(
-        match for line in running.stdout if (match := re.search(r"http://\S+(?=/docs)", line))
-    )
+    said = ""
+    while not (url := re.search(r"http://\S+(?=/docs)", said)):
+        said = running.stdout.readline()
+        if not said:
+            project.finish(running, code=None).fail("to serve until Ctrl-C")
     fetch = "import httpx, sys; print(httpx.get(sys.argv[1], trust_env=False).text)"
     users = project.run("python", "-c", fetch, f"{url[0]}/users")
     running.send_signal(signal.SIGINT)

@@ -60,7 +60,7 @@ long = pytest.mark.long
         pytest.param("session", 2, 200, marks=long),
     ],
 )
-def test_b_hundreds_of_async_tests_share_no_loop_and_leak_no_connection(
+def test_b_many_async_tests_share_no_loop_and_leak_no_connection(
     project: Project, loops: str, workers: int, each: int
 ) -> None:
     path = project.write("tests/integration/test_scenario_b.py", SUITE.format(each=each))

@@ -33,7 +33,7 @@ def test_c_the_journey_is_an_example_in_18_requests(project: Project) -> None:
     assert steps == [str(number) for number in range(1, 19)]
 
 
-def test_c_ci_changes_nothing_and_no_test_starts_before_the_migrations(project: Project) -> None:
+def test_c_in_ci_no_test_is_skipped_and_none_starts_before_the_migrations(project: Project) -> None:
     command = ("pytest", "tests/integration/test_users.py", "--cold-template")
     done = project.run(*command, env={"CI": "true", "GITHUB_ACTIONS": "true"})  # in random order
     done.find(r"= 5 passed in ")

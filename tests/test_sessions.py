@@ -10,13 +10,14 @@ from typing import Final
 
 import pytest
 import uv
+from psycopg import sql
 
-from chaos.gate import WAIT, Gate
-from chaos.process import MARK, living, wait_until
 from harness.environment import clean_variables
-from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
+from harness.external import PASSWORD, ROLE, ExternalServer, spellings_of_the_password
+from harness.gate import WAIT, Gate
 from harness.outcome import Outcome, run
 from harness.project import NewProject, Project
+from harness.watching import MARK, wait_until, wait_until_gone
 
 SESSIONS: Final = ("unit", "integration", "e2e", "examples")
 LOGICAL: Final = {"one": {"main"}, "two": {"main", "timeseries"}}
@@ -81,7 +82,7 @@ def check_nox(project: Project, temporary: Path, *arguments: str) -> Outcome:
     done.expect_none_of("skipped")
     for session in [session for session in SESSIONS if session in arguments] or SESSIONS:
         done.find(rf"Session {session}(-[\d.]+)? was successful")
-    wait_until(lambda: not living(mark), f"these live on: {living(mark)}")
+    wait_until_gone(mark)
     wait_until(lambda: not project.postmaster(), "the embedded server outlives its users")
     assert not [path for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
     return done
@@ -154,17 +155,12 @@ def test_unchanged_migrations_never_run_again(
 
 @one_by_default
 def test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both(
-    new_project: NewProject, tmp_path: Path, databases: str
+    new_project: NewProject, gate: Gate, databases: str
 ) -> None:
-    gate = Gate(tmp_path)
     project = new_project(databases=databases).with_shell(**gate.variables)
     path = project.write("tests/integration/test_waits.py", WAITS)
     running = project.start("pytest", "-n", "2", path)
-    wait_until(
-        lambda: len(gate.arrived()) == 2 or running.poll() is not None,
-        "not both workers have committed",
-        seconds=60,
-    )
+    project.wait_for(running, lambda: len(gate.arrived()) == 2, "to commit in both workers")
     during = project.databases()
     gate.open()
     done = project.finish(running)
@@ -249,13 +245,21 @@ def test_a_created_database_stays_until_it_is_dropped(
     first, *others = [row["name"] for row in kept]
     project.run("invoke", "db.drop", first)
     assert external_server.in_use() == others
-    external_server.drop_in_use()
 
 
 def test_what_is_not_disposable_is_never_dropped(
     project: Project, external_server: ExternalServer
 ) -> None:
-    before, name = external_server.databases(), """Bobby's "db"; --"""
-    done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
-    done.expect_none_of("Traceback").expect(repr(name)[1:-1])
-    assert external_server.databases() == before
+    name = """Bobby's "db"; --"""
+    identifier = sql.Identifier(name)
+    with external_server.connect() as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, sql.Identifier(ROLE))
+        )
+        before = external_server.databases()
+        try:
+            done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
+            assert external_server.databases() == before
+        finally:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
+    done.expect_none_of("Traceback").expect(repr(name)[1:-1], "is not a disposable database")

@@ -1,4 +1,4 @@
-"""Two checkouts of one baked project, and processes of them: what these tests do their worst to."""
+"""Two checkouts of one baked project, and processes of them: what these tests kill and crowd."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from chaos.gate import Gate
 from chaos.process import ForkServer, Process, Processes, fork_server
 from harness.external import ExternalServer
 from harness.project import NewProject, Project
@@ -45,18 +44,3 @@ def processes() -> Iterator[Processes]:
                 yield [forked.enter_context(server.fork(variables)) for _ in range(count)]
 
         yield processes
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _server_is_left_empty(external_server: ExternalServer) -> Iterator[None]:
-    """Drop what the processes of these tests left, who die without cleaning up."""
-    yield
-    external_server.drop_in_use()
-
-
-@pytest.fixture
-def gate(tmp_path: Path) -> Iterator[Gate]:
-    """Have a closed gate; at the latest it opens when the test ends."""
-    gate = Gate(tmp_path)
-    yield gate
-    gate.open()

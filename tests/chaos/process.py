@@ -1,9 +1,7 @@
-"""Processes to do the worst to: some that use testdb as told, and a look at all that are alive."""
+"""Processes that use a baked project's testdb as a test tells them, and may be killed any time."""
 
 import json
-import os
 import select
-import signal
 import socket
 import subprocess
 import time
@@ -13,13 +11,9 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from harness.project import Project, Variables
+from harness.watching import GONE_SECONDS, kill
 
 REMOTE: Final = Path(__file__).with_name("remote.py")
-MARK: Final = "CHAOS_RUN"
-"""A variable that every process of a run inherits, whoever becomes its parent."""
-GONE_SECONDS: Final = 10.0
-"""How long anything may outlive its run, or take that should take no time."""
-
 
 Processes = Callable[..., AbstractContextManager[list["Process"]]]
 """The fixture `processes`."""
@@ -98,7 +92,7 @@ class Process:
 class ForkServer:
     """A process that has imported testdb and forks others: 10 ms each, where a start takes 1 s."""
 
-    def __init__(self, project: Project, through: Sequence[str] = ()) -> None:
+    def __init__(self, project: Project, through: Sequence[str]) -> None:
         """Start it, through a program that changes its user or its umask if need be."""
         self._project = project
         self._control, theirs = socket.socketpair()
@@ -133,42 +127,3 @@ def fork_server(project: Project, *through: str) -> Iterator[ForkServer]:
         yield server
     finally:
         server.close()
-
-
-def wait_until(happened: Callable[[], object], what: str, seconds: float = GONE_SECONDS) -> None:
-    """Wait until something has happened.
-
-    Raises:
-        AssertionError: it did not.
-    """
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"after {seconds:g} s: {what}"
-        time.sleep(0.02)
-
-
-def living(mark: str, variable: str = MARK) -> dict[int, str]:
-    """Find the processes that inherited a mark in a variable; zombies are none."""
-    wanted, found = f"{variable}={mark}".encode(), {}
-    for path in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if wanted in (path / "environ").read_bytes().split(b"\0"):
-                command = (path / "cmdline").read_bytes().replace(b"\0", b" ")
-                found[int(path.name)] = command.decode(errors="replace")
-    return found
-
-
-def children(pid: int) -> list[int]:
-    """List the living children of a process."""
-    try:
-        return [
-            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        ]
-    except FileNotFoundError:
-        return []
-
-
-def kill(pid: int) -> None:
-    """Kill a process that may have gone already."""
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)

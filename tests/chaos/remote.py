@@ -78,18 +78,18 @@ class Remote:
         """Sweep; tells of every database that was named whether it went, and why."""
         return _told(sweeping.sweep(self._server(), Options(**options)))
 
-    def plan(self, **options: bool) -> dict[str, tuple[bool, str]]:
+    def plan(self) -> dict[str, tuple[bool, str]]:
         """Say what a sweep would do."""
         with closing(self._server().connect()) as connection:
-            return _told(sweeping.plan(connection, Options(**options)))
+            return _told(sweeping.plan(connection, Options()))
 
     def sweep_without_end(self) -> None:
-        """Sweep, templates and orphans' databases too, until killed."""
+        """Sweep, templates and orphans' databases too, until killed; tell what each round drops."""
         while True:
             time.sleep(PAUSE_SECONDS)
-            for name, (goes, why) in self.sweep(templates=True, force=True).items():
-                if goes:
-                    print(json.dumps([name, why]), file=self._lines, flush=True)
+            verdicts = self.sweep(templates=True, force=True).items()
+            dropped = [[name, why] for name, (goes, why) in verdicts if goes]
+            print(json.dumps(dropped), file=self._lines, flush=True)
 
     def drop(self, name: str, *, end_sessions: bool = False) -> list[str]:
         """Do as `db.drop`; returns the names."""
@@ -101,9 +101,9 @@ class Remote:
         with ThreadPoolExecutor(4) as pool:
             return [*pool.map(lambda _: self._leave_one(), range(count))]
 
-    def spell(self, role: str = "gw0") -> tuple[str, str]:
+    def spell(self) -> tuple[str, str]:
         """Spell the name and the marker of a dead run's database, which is not made."""
-        run = new_run_id()
+        run, role = new_run_id(), "gw0"
         with closing(self._server().connect()) as connection:
             marker = lifecycle.mark(
                 connection, run=run, role=role, worker=role, logical="main", kind=Kind.WORKER
@@ -161,7 +161,7 @@ def obey(lines: TextIO) -> None:
         try:
             answer = {"result": getattr(remote, do)(**arguments)}
         except (LifecycleError, TypeError, psycopg.Error) as error:
-            answer = {"refused": str(error), "type": type(error).__name__}
+            answer = {"refused": str(error)}
         print(json.dumps(answer), file=lines, flush=True)
 
 

@@ -15,10 +15,11 @@ from typing import Final
 
 import pytest
 
-from chaos.gate import WAIT, Gate
-from chaos.process import MARK, Process, Processes, children, kill, living, wait_until
+from chaos.process import Process, Processes
 from harness.external import ExternalServer
+from harness.gate import WAIT, Gate
 from harness.project import NewProject, Project
+from harness.watching import MARK, children, kill, wait_until, wait_until_gone
 
 INTEGRATION: Final = "tests/integration"
 E2E: Final = "tests/e2e"
@@ -78,20 +79,21 @@ def test_a_run_killed_in_the_middle_with_services(
 def kill_in_the_middle(project: Project, gate: Gate, tests: str, victims: Sequence[str]) -> str:
     """Kill runs while they are in a test, each in another way; returns the path of that test.
 
-    Each has one worker, to be quick; the long form has two.
+    Each has one worker, to be quick; the tests of the long form below use two.
     """
     path = project.write(f"{tests}/test_waits.py", WAITING[tests])
     command = ("pytest", "-n", "1", "-q", path)
     mark = uuid.uuid4().hex
     runs = {victim: project.start(*command, env={MARK: mark}) for victim in victims}
-    wait_until(lambda: len(gate.arrived()) == len(runs), "not every run is in a test", 60)
+    for number, run in enumerate(runs.values(), start=1):
+        project.wait_for(run, lambda: len(gate.arrived()) >= number, "to be in a test")  # noqa: B023
     for victim, run in runs.items():
         strike(run, victim, random.Random(0))
     gate.open()
     ended = {victim: project.finish(run, code=None) for victim, run in runs.items()}
     if "worker" in ended:  # xdist makes another, and goes on
         ended["worker"].find(r"^1 failed, [1-9] passed in")
-    wait_until(lambda: not living(mark), f"these live on: {living(mark)}")
+    wait_until_gone(mark)
     return path
 
 
@@ -110,8 +112,7 @@ def in_use(person: Process) -> list[str]:
 def strike(run: subprocess.Popen[str], victim: str, dice: random.Random) -> None:
     """Kill a whole run, or one process of it."""
     if victim == "group":
-        with suppress(ProcessLookupError):
-            os.killpg(run.pid, signal.SIGKILL)
+        os.killpg(run.pid, signal.SIGKILL)
     elif victim == "controller":
         run.kill()
     else:
@@ -143,17 +144,14 @@ def check(project: Project, processes: Processes, tests: str, kills: int) -> Non
         with suppress(subprocess.TimeoutExpired):
             run.wait(delay)
         hits += run.poll() is None
-        strike(run, victim, dice)
-        if victim == "worker":
-            project.finish(run, code=None, seconds=300)
-        ended = time.monotonic()
-        wait_until(
-            lambda: not living(mark),  # noqa: B023  it is called before the next one
-            f"{victim} killed after {delay:.3f} s, and this lives on: {living(mark)}",
-        )
-        longest = max(longest, time.monotonic() - ended)
-        run.communicate()
+        if run.poll() is None:
+            strike(run, victim, dice)
         told = f"{victim} killed after {delay:.3f} s of {usual:.1f} s"
+        run.wait(300)  # who loses a worker goes on
+        ended = time.monotonic()
+        wait_until_gone(mark)
+        longest = max(longest, time.monotonic() - ended)
+        project.finish(run, code=None)
         with processes(project) as (person,):
             left += (now := len(in_use(person)))
             print(f"{number}: {told}, {now} databases left")

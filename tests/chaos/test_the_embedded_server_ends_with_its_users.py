@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from chaos.process import Processes, children, kill, wait_until
+from chaos.process import Processes
 from harness import embedded
 from harness.embedded import command_of
 from harness.project import Project
+from harness.watching import children, kill, wait_until
 
 LOCKS = ("users.lock", "server.lock", "keeper.lock", "start.lock")
 
@@ -27,11 +28,6 @@ def own(embedded_project: Project, homes: Path) -> Iterator[Project]:
 
 def home_of(socket: str) -> Path:
     return Path(socket).parent
-
-
-def postmaster(home: Path) -> int:
-    (pid_file,) = home.glob("data-*/postmaster.pid")
-    return int(pid_file.read_text().split()[0])
 
 
 def keeper(home: Path) -> int:
@@ -51,11 +47,11 @@ def test_eight_at_once_start_one_server(processes: Processes, own: Project) -> N
         sockets = {user.answer() for user in users}
         assert len(sockets) == 1, f"they use several servers: {sockets}"
         home = home_of(sockets.pop())
-        pids = postmaster(home), keeper(home)
+        pids = own.postmaster(), keeper(home)
         for user in users[:-1]:  # all but one
             user.kill()
         assert users[-1].ask("plan") == {}
-        assert (postmaster(home), keeper(home)) == pids
+        assert (own.postmaster(), keeper(home)) == pids
         users[-1].kill()
         wait_for_the_end(home, *pids)
 
@@ -66,9 +62,9 @@ def test_it_stays_for_a_kept_database_until_that_is_dropped(
     run = own.run("invoke", "db.create").find(r"db\.drop (\w+)")[1]
     with processes(own) as (user,):
         home = home_of(user.ask("use_embedded"))
-        pids = postmaster(home), keeper(home)
+        pids = own.postmaster(), keeper(home)
     own.run("invoke", "server.status").expect("running")
-    assert (postmaster(home), keeper(home)) == pids, "it ended although a database is kept"
+    assert (own.postmaster(), keeper(home)) == pids, "it ended although a database is kept"
     own.run("invoke", "db.drop", run)
     wait_for_the_end(home, *pids)
 
@@ -88,7 +84,7 @@ def test_stop_ends_it_though_a_database_is_kept(processes: Processes, own: Proje
 def test_it_ends_with_its_keeper(processes: Processes, own: Project) -> None:
     with processes(own, 2) as (user, next_user):
         home = home_of(user.ask("use_embedded"))
-        server = postmaster(home)
+        server = own.postmaster()
         kill(keeper(home))
         wait_for_the_end(home, server)
         next_user.ask("use_embedded")
@@ -98,7 +94,7 @@ def test_it_ends_with_its_keeper(processes: Processes, own: Project) -> None:
 def test_no_second_one_starts_on_its_data(processes: Processes, own: Project) -> None:
     with processes(own, 2) as (user, next_user):
         socket = user.ask("use_embedded")
-        server = postmaster(home_of(socket))
+        server = own.postmaster()
         os.kill(server, signal.SIGSTOP)  # it has yet to hear that its keeper is gone
         try:
             kill(keeper(home_of(socket)))
@@ -116,7 +112,7 @@ def test_the_next_user_starts_it_anew(processes: Processes, own: Project, victim
     with processes(own, 2) as (user, next_user):
         home = home_of(user.ask("use_embedded"))
         user.ask("start")
-        names, server = user.ask("create", worker="main"), postmaster(home)
+        names, server = user.ask("create", worker="main"), own.postmaster()
         if victims == "a backend":
             kill(next(pid for pid in children(server) if b"idle" in command_of(pid)))
         else:
@@ -136,7 +132,7 @@ def test_what_a_crash_left_does_not_stop_it(processes: Processes, own: Project) 
         home = home_of(user.ask("use_embedded"))
         pid_file = next(home.glob("data-*/postmaster.pid"))
         lines = pid_file.read_text().splitlines()
-        pids = postmaster(home), keeper(home)
+        pids = own.postmaster(), keeper(home)
     wait_for_the_end(home, *pids)
     account = {} if os.geteuid() else {"user": pid_file.parent.stat().st_uid}
     foreign = subprocess.Popen(["sleep", "600"], **account)

@@ -10,15 +10,10 @@ from typing import Final
 
 import pytest
 
-from chaos.process import (
-    ForkServer,
-    Processes,
-    RefusedByTestdbError,
-    fork_server,
-    wait_until,
-)
+from chaos.process import ForkServer, Processes, RefusedByTestdbError, fork_server
 from harness.outcome import run
 from harness.project import Project, Variables
+from harness.watching import wait_until
 
 USER: Final = pwd.getpwnam("daemon").pw_uid
 """A user without privileges whom every system knows; root acts as it."""

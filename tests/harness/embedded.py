@@ -11,10 +11,10 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Final
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108  a directory of our own is made in it
-ENOUGH_BYTES: Final = 2 * 2**30
-"""Room for some twenty servers; containers often have 64 MB there, which is not enough for one."""
+ENOUGH_BYTES: Final = 4 * 2**30
+"""Room for forty servers of 100 MB; containers often have 64 MB there, not enough for one."""
 REACHABLE: Final = 0o711
-"""The permissions of a directory that the account which root's server runs as gets through."""
+"""Permissions of a directory that lets the account pass which root's server runs as."""
 END_SECONDS: Final = 10.0
 """How long a server may take to shut down."""
 
@@ -25,8 +25,8 @@ def homes() -> Iterator[Path]:
 
     At the end servers that still run are shut down, and all their data is removed.
     """
-    in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free >= ENOUGH_BYTES
-    with TemporaryDirectory(prefix="testdb-tests-", dir=MEMORY if in_memory else None) as made:
+    memory = MEMORY if _can_hold_servers(MEMORY) else None
+    with TemporaryDirectory(prefix="testdb-tests-", dir=memory) as made:
         path = Path(made)
         path.chmod(REACHABLE)
         try:
@@ -34,6 +34,14 @@ def homes() -> Iterator[Path]:
         finally:
             for home in path.iterdir():
                 stop(home)
+
+
+def _can_hold_servers(directory: Path) -> bool:
+    """Tell whether servers fit in a directory, and may run the programs that they copy there."""
+    if not os.access(directory, os.W_OK):
+        return False
+    has_room = shutil.disk_usage(directory).free >= ENOUGH_BYTES
+    return has_room and not os.statvfs(directory).f_flag & os.ST_NOEXEC
 
 
 def new_home(homes: Path) -> Path:
@@ -44,28 +52,30 @@ def new_home(homes: Path) -> Path:
 
 
 def stop(home: Path) -> None:
-    """Shut down the server that TESTDB_HOME led to, if it runs.
+    """Shut down the servers that TESTDB_HOME led to, one for each checkout, if they run.
 
     Raises:
-        AssertionError: it does not end.
+        AssertionError: one does not end.
     """
     deadline = time.monotonic() + END_SECONDS
-    while (pid := postmaster(home)) and os.fsencode(home) in command_of(pid):
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGQUIT)  # PostgreSQL's immediate shutdown
-        assert time.monotonic() < deadline, f"the server in {home} does not end"
+    while running := [pid for pid in postmasters(home) if os.fsencode(home) in command_of(pid)]:
+        for pid in running:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGQUIT)  # PostgreSQL's immediate shutdown
+        assert time.monotonic() < deadline, f"servers in {home} do not end: {running}"
         time.sleep(0.02)
 
 
-def postmaster(home: Path) -> int | None:
-    """Read the process id of a server; None if it has ended.
+def postmasters(home: Path) -> list[int]:
+    """Read the process ids of the servers there.
 
-    If it was killed, the process of that id may be another.
+    If one was killed, the process of that id may be another.
     """
+    found = []
     for pid_file in home.glob("*/data-*/postmaster.pid"):
         with suppress(FileNotFoundError, IndexError):
-            return int(pid_file.read_text().split()[0])
-    return None
+            found.append(int(pid_file.read_text().split()[0]))
+    return found
 
 
 def command_of(pid: int) -> bytes:

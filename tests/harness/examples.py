@@ -1,15 +1,14 @@
-"""Examples to drop into a baked project: good ones, one that waits, and bad ones of each kind."""
+"""Examples for a baked project: a good one, one that waits at a gate, and bad ones of each kind."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
+from harness.gate import WAIT
 from harness.project import Project
 
 PATIENCE_SECONDS: Final = 15
 """How long an example may take in these projects: who hangs is found out sooner."""
-SERVES: Final = '''"""{docstring}."""
+SERVES: Final = '''"""Says hello."""
 
 import os
 import signal
@@ -37,52 +36,48 @@ WAITS: Final = "waits"
 
 
 @dataclass(frozen=True)
-class Bad:
-    """How an example goes wrong, and what must be reported of it."""
+class Example:
+    """What an example does beside its service, and what must be reported of it if it fails."""
 
     inside: str
-    reported: tuple[str, ...]
+    reported: tuple[str, ...] = ()
     before: str = ""
 
 
 BAD: Final = {
-    "fails": Bad("raise ValueError('no luck')", ("exit code 1", OUTPUT, "no luck", *LOG)),
-    "hangs": Bad(
+    "fails": Example("raise ValueError('no luck')", ("exit code 1", OUTPUT, "no luck", *LOG)),
+    "hangs": Example(
         "threading.Event().wait()",
         (f"hung: it was stopped after {PATIENCE_SECONDS} s", OUTPUT, "Event().wait()", *LOG),
     ),
-    "leaves_one": Bad(
+    "leaves_one": Example(
         "with runs.start() as run: run.create('other', Kind.EXAMPLE)",
         ("passed, and left testdb_", "behind", OUTPUT, *LOG, "Application shutdown complete"),
     ),
-    "crashes": Bad(
+    "crashes": Example(
         "",
         ("The service ended with exit code 1 before it answered", "no service today"),
         before="os.environ['CRASH_AT_START'] = 'yes'",
     ),
-    "kills_itself": Bad(
+    "kills_itself": Example(
         "os.kill(os.getpid(), signal.SIGKILL)",
         ("was killed by SIGKILL, and left testdb_", OUTPUT, *LOG),
     ),
 }
 OTHERS: Final = {
-    "new_one": Bad("print('hello')", ()),
-    WAITS: Bad("open('FIFO', 'w').close(); threading.Event().wait()", ()),
+    "new_one": Example("print('hello')"),
+    WAITS: Example("wait_at_the_gate()", before=WAIT),
 }
 
 
-def drop_in(project: Project, name: str) -> Path:
-    """Write an example into a project; returns the FIFO that one which waits opens when it does."""
-    bad, fifo = (BAD | OTHERS)[name], project / "arrived"
-    inside = bad.inside.replace("FIFO", str(fifo))
-    text = SERVES.format(docstring="Says hello", before=bad.before, inside=inside or "pass")
+def drop_in(project: Project, name: str) -> None:
+    """Write an example into a project."""
+    example = (BAD | OTHERS)[name]
+    text = SERVES.format(before=example.before, inside=example.inside or "pass")
     project.write(f"examples/example_{name}.py", text)
-    if name == WAITS:
-        os.mkfifo(fifo)
-    return fifo
 
 
-def lose_demo_examples(project: Project) -> Project:
+def make_quick(project: Project) -> Project:
     """Leave two quick examples; shorten the patience; let the service crash where it is told to."""
     for path in project.path.glob("examples/example_*.py"):
         if path.stem not in {"example_health", "example_users"}:

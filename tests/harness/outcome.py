@@ -5,7 +5,8 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -102,7 +103,7 @@ def run(*command: str | Path, cwd: Path, env: Mapping[str, str], code: int | Non
 
 
 def start(*command: str | Path, cwd: Path, env: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Start a program in a process group of its own; the test ends with `finish` on it."""
+    """Start a program in a process group of its own. `finish` it; else the test's end kills it."""
     program = subprocess.Popen(
         command,
         cwd=cwd,
@@ -130,6 +131,34 @@ def _kill(program: subprocess.Popen[str]) -> tuple[str, str]:
     return program.communicate()
 
 
+def wait_for(
+    program: subprocess.Popen[str],
+    happened: Callable[[], object],
+    what: str,
+    *,
+    cwd: Path,
+    seconds: float = 60,
+) -> None:
+    """Wait until a started program has got somewhere.
+
+    Args:
+        program: the program.
+        happened: tells whether it has.
+        what: completes "it was expected …".
+        cwd: where it runs.
+        seconds: how long that may take.
+
+    Raises:
+        AssertionError: it ended before, or it takes too long, and then it is killed.
+    """
+    __tracebackhide__ = True
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if program.poll() is not None or time.monotonic() > deadline:
+            _collect(program, cwd, seconds=0).fail(what)
+        time.sleep(0.02)
+
+
 def finish(
     program: subprocess.Popen[str],
     *,
@@ -143,14 +172,19 @@ def finish(
         AssertionError: it ended with another exit code, or not within so many seconds.
     """
     __tracebackhide__ = True
-    name, *arguments = map(str, program.args)
-    command = shlex.join([Path(name).name, *arguments])
-    try:
-        written, took_too_long = program.communicate(timeout=seconds), False
-    except subprocess.TimeoutExpired:
-        written, took_too_long = _kill(program), True
-    _started.remove(program)
-    outcome = Outcome(command, cwd, program.returncode, *written)
-    if took_too_long:
+    deadline = time.monotonic() + seconds
+    outcome = _collect(program, cwd, seconds)
+    if time.monotonic() > deadline:
         outcome.fail(f"to end within {seconds:g} s")
     return outcome if code is None else outcome.expect_code(code)
+
+
+def _collect(program: subprocess.Popen[str], cwd: Path, seconds: float) -> Outcome:
+    """Get how a program ended; kill it, and its process group, if it has not in so many seconds."""
+    name, *arguments = map(str, program.args)
+    try:
+        written = program.communicate(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        written = _kill(program)
+    _started.remove(program)
+    return Outcome(shlex.join([Path(name).name, *arguments]), cwd, program.returncode, *written)

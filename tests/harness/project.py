@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from harness import embedded
 from harness.environment import Environment, clean_variables, locked
-from harness.outcome import Outcome, finish, run, start
+from harness.outcome import SECONDS, Outcome, finish, run, start, wait_for
 
 Variables = Mapping[str, str]
 Bake = Callable[..., Path]
@@ -83,11 +83,18 @@ class Project:
         return start(*command, cwd=self.path, env=self.variables(env))
 
     def finish(
-        self, program: subprocess.Popen[str], *, code: int | None = 0, seconds: float = 120
+        self, program: subprocess.Popen[str], *, code: int | None = 0, seconds: float = SECONDS
     ) -> Outcome:
         """Wait until a started program ends. See `harness.outcome.finish`."""
         __tracebackhide__ = True
         return finish(program, cwd=self.path, code=code, seconds=seconds)
+
+    def wait_for(
+        self, program: subprocess.Popen[str], happened: Callable[[], object], what: str
+    ) -> None:
+        """Wait until a started program has got somewhere. See `harness.outcome.wait_for`."""
+        __tracebackhide__ = True
+        wait_for(program, happened, what, cwd=self.path)
 
     def nox(self, *arguments: str, code: int | None = 0, env: Variables | None = None) -> Outcome:
         """Run sessions in environments of their own: `project.nox("-s", "e2e")`."""
@@ -104,7 +111,7 @@ class Project:
 
     def postmaster(self) -> int | None:
         """Get the process id of its embedded server; None if it has ended."""
-        return embedded.postmaster(Path(self.shell["TESTDB_HOME"]))
+        return next(iter(embedded.postmasters(Path(self.shell["TESTDB_HOME"]))), None)
 
     def databases(self) -> list[dict[str, Any]]:
         """List its databases, as `db.list --json` does, but for the templates."""

@@ -29,9 +29,7 @@ TWO_WORKERS: Final = (
     "::test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both"
 )
 NEVER_MEET: Final = "test_isolation.py::test_tests_of_all_ways_never_meet"
-LOOPS: Final = (
-    "test_scenario_b.py::test_b_hundreds_of_async_tests_share_no_loop_and_leak_no_connection"
-)
+LOOPS: Final = "test_scenario_b.py::test_b_many_async_tests_share_no_loop_and_leak_no_connection"
 REFUSED: Final = (
     "test_isolation.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
 )
@@ -188,6 +186,14 @@ MUTANTS: Final = {
             "_sweep(server, options, batch, on_verdict), batches)",
             "_sweep(server, options, batch, on_verdict), batches[:1])",
             "chaos/test_sweep_says_what_goes_and_why.py::test_leftovers_of_many_runs_go",
+        ),
+        Mutant(
+            "a sweep drops one database of each run",
+            "testdb/sweeping.py",
+            "        lifecycle.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n",
+            "        lifecycle.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n"
+            "        dead.discard(verdict.lease)\n",
+            f"{KILLED}::test_runs_killed_in_the_middle_on_the_embedded_server",
         ),
         Mutant(
             "without a marker no name is proof",
