@@ -122,12 +122,11 @@ def test_a_sweep_that_is_killed_leaves_the_rest_to_the_next(
     processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
     left = set(person.ask("leave", count=40))
-    with processes(project) as (sweeper,):
-        with external_server.drops_wait(max(left)):
-            sweeper.tell("sweep")
-            wait_until(external_server.has_waiting_drop, "no sweep has come to it", 60)
-            sweeper.kill()
-            assert max(left) in external_server.databases().values()
+    with processes(project) as (sweeper,), external_server.drops_wait(max(left)):
+        sweeper.tell("sweep")
+        wait_until(external_server.has_waiting_drop, "no sweep has come to it", 60)
+        sweeper.kill()
+        assert max(left) in external_server.databases().values()
     wait_until(
         lambda: (
             person.ask("sweep") is not None and not left & set(external_server.databases().values())
