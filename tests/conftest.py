@@ -42,7 +42,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _nothing_reaches_the_next_test(request: pytest.FixtureRequest) -> Iterator[None]:
-    """End the programs, and drop the databases, that a test did not: it failed, or killed them."""
+    """Kill the programs and drop the databases that a test left."""
     yield
     outcome.kill_started()
     if "external_server" in request.fixturenames:

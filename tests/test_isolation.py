@@ -217,11 +217,11 @@ def audit(done: Outcome) -> dict[str, int]:
     return dict(zip(("created", "dropped", "kept", "left"), map(int, counts), strict=True))
 
 
-none_by_default = pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=long)])
-two_by_default = pytest.mark.parametrize("workers", ["2", pytest.param("0", marks=long)])
+no_workers_by_default = pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=long)])
+two_workers_by_default = pytest.mark.parametrize("workers", ["2", pytest.param("0", marks=long)])
 
 
-@none_by_default
+@no_workers_by_default
 def test_a_lost_lease_is_taken_again_and_the_run_says_so(project: Project, workers: str) -> None:
     in_order = ("-p", "no:randomly", "--dist", "loadfile")
     done = project.run("pytest", write(project, LOSES_ITS_LEASE), "-n", workers, *in_order)
@@ -292,7 +292,7 @@ def test_a_database_left_behind_fails_the_run(
     assert external_server.in_use() == []
 
 
-@none_by_default
+@no_workers_by_default
 def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
     project: Project, external_server: ExternalServer, workers: str
 ) -> None:
@@ -300,16 +300,12 @@ def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
         "src/my_service/careless.py", CARELESS.format(url=f"{external_server.url}/precious")
     )
     command = ("pytest", write(project, SWALLOWS), "-n", workers)
-    with external_server.connect() as connection:
-        connection.execute("CREATE DATABASE precious")
-        try:
-            used = project.run(*command, code=None)
-            project.write(careless, (project / careless).read_text() + "\n\ncount()\n")
-            at_import = project.run(*command, code=None)
-            sessions = "SELECT sessions FROM pg_stat_database WHERE datname = 'precious'"
-            assert connection.execute(sessions).fetchall() == [(0,)]
-        finally:
-            connection.execute("DROP DATABASE precious")
+    with external_server.database("precious") as connection:
+        used = project.run(*command, code=None)
+        project.write(careless, (project / careless).read_text() + "\n\ncount()\n")
+        at_import = project.run(*command, code=None)
+        sessions = "SELECT sessions FROM pg_stat_database WHERE datname = 'precious'"
+        assert connection.execute(sessions).fetchall() == [(0,)]
     for done in (used, at_import):
         done.expect("'precious' was refused: it is not disposable")
         if done.code == 0:
@@ -342,7 +338,7 @@ def test_a_failed_test_keeps_its_databases_for_a_person(
     assert external_server.in_use() == []
 
 
-@two_by_default
+@two_workers_by_default
 def test_models_that_disagree_with_migrations_are_told_once_before_the_first_test(
     project: Project, workers: str
 ) -> None:
@@ -355,7 +351,7 @@ def test_models_that_disagree_with_migrations_are_told_once_before_the_first_tes
     done.expect("age").expect_none_of("passed", "failed")
 
 
-@two_by_default
+@two_workers_by_default
 def test_two_heads_are_told_once_before_the_first_test(project: Project, workers: str) -> None:
     project.write("src/my_service/migrations/main/9999_second.py", SECOND_HEAD)
     done = project.run("pytest", "tests/integration", "-n", workers, code=USAGE_ERROR)

@@ -10,10 +10,9 @@ from typing import Final
 
 import pytest
 import uv
-from psycopg import sql
 
 from harness.environment import clean_variables
-from harness.external import PASSWORD, ROLE, ExternalServer, spellings_of_the_password
+from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
 from harness.gate import WAIT, Gate
 from harness.outcome import Outcome, run
 from harness.project import NewProject, Project
@@ -116,6 +115,17 @@ def test_nox_is_green_with_every_python_and_any_number_of_workers(
         tests = ("--force-python", python, "--session", *SESSIONS, "--", "-n", str(workers))
         done = check_nox(project, tmp_path, *tests)
         done.expect_times(3 if workers else 0, f"created: {workers}/{workers} workers")
+    assert project.databases() == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("databases", LOGICAL)
+def test_each_session_is_green_alone(
+    new_project: NewProject, databases: str, tmp_path: Path
+) -> None:
+    project = new_project(databases=databases)
+    for session in SESSIONS:
+        check_nox(project, tmp_path, "--session", session)
     assert project.databases() == []
 
 
@@ -251,15 +261,8 @@ def test_what_is_not_disposable_is_never_dropped(
     project: Project, external_server: ExternalServer
 ) -> None:
     name = """Bobby's "db"; --"""
-    identifier = sql.Identifier(name)
-    with external_server.connect() as connection:
-        connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, sql.Identifier(ROLE))
-        )
+    with external_server.database(name):
         before = external_server.databases()
-        try:
-            done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
-            assert external_server.databases() == before
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(identifier))
+        done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
+        assert external_server.databases() == before
     done.expect_none_of("Traceback").expect(repr(name)[1:-1], "is not a disposable database")

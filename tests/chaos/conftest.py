@@ -33,7 +33,7 @@ def checkout(new_project: NewProject, external_server: ExternalServer) -> Projec
 def processes() -> Iterator[Processes]:
     """Start processes that use testdb, as many as a test asks for, and end them with it."""
     with ExitStack() as stack:
-        servers: dict[Path, ForkServer] = {}
+        servers = dict[Path, ForkServer]()
 
         @contextmanager
         def processes(project: Project, count: int = 1) -> Iterator[list[Process]]:

@@ -85,8 +85,10 @@ def kill_in_the_middle(project: Project, gate: Gate, tests: str, victims: Sequen
     command = ("pytest", "-n", "1", "-q", path)
     mark = uuid.uuid4().hex
     runs = {victim: project.start(*command, env={MARK: mark}) for victim in victims}
-    for number, run in enumerate(runs.values(), start=1):
-        project.wait_for(run, lambda: len(gate.arrived()) >= number, "to be in a test")  # noqa: B023
+    for run in runs.values():
+        project.wait_for(
+            run, lambda run=run: {*children(run.pid)} & {*gate.arrived()}, "to be in a test"
+        )
     for victim, run in runs.items():
         strike(run, victim, random.Random(0))
     gate.open()

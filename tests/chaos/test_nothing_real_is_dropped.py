@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from chaos.process import Process, Processes, RefusedByTestdbError
-from harness.external import ROLE, ExternalServer
+from harness.external import ADMINISTRATOR, ROLE, ExternalServer
 from harness.project import Project
 
 LONGEST: Final = 63
@@ -183,20 +183,12 @@ def test_what_belongs_to_another_role_stays(
     process: Process, external_server: ExternalServer
 ) -> None:
     name, marker = process.ask("spell")
-    with external_server.connect() as connection:
-        identifier = sql.Identifier(name)
-        connection.execute(sql.SQL("CREATE DATABASE {}").format(identifier))
-        try:
-            connection.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, sql.Literal(marker))
-            )
-            goes, why = process.ask("sweep", force=True)[name]
-            assert not goes
-            assert why == "it belongs to the role administrator"
-            with pytest.raises(RefusedByTestdbError, match="must be owner"):
-                process.ask("drop", name=name)
-        finally:
-            connection.execute(sql.SQL("DROP DATABASE {}").format(identifier))
+    with external_server.database(name, owner=ADMINISTRATOR, comment=marker):
+        goes, why = process.ask("sweep", force=True)[name]
+        assert not goes
+        assert why == "it belongs to the role administrator"
+        with pytest.raises(RefusedByTestdbError, match="must be owner"):
+            process.ask("drop", name=name)
 
 
 @pytest.mark.parametrize("what", ["leave", "leave_templates"])

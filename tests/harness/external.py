@@ -77,6 +77,27 @@ class ExternalServer:
                 connection.execute(drop)
 
     @contextmanager
+    def database(
+        self, name: str, *, owner: str = ROLE, comment: str | None = None
+    ) -> Iterator[psycopg.Connection]:
+        """Have a database until the context ends; it must still be there then.
+
+        Yields the administrator's connection, which is to `postgres`.
+        """
+        identifier = sql.Identifier(name)
+        with self.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(identifier, sql.Identifier(owner))
+            )
+            try:
+                connection.execute(
+                    sql.SQL("COMMENT ON DATABASE {} IS {}").format(identifier, sql.Literal(comment))
+                )
+                yield connection
+            finally:
+                connection.execute(sql.SQL("DROP DATABASE {}").format(identifier))
+
+    @contextmanager
     def drops_wait(self, name: str) -> Iterator[None]:
         """Have every DROP DATABASE of this one wait until the context ends."""
         with self.connect() as connection, connection.transaction(force_rollback=True):
