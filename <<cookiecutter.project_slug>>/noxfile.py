@@ -43,13 +43,13 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 @nox.session
 def unit(session: nox.Session) -> None:
     """Test the code alone, without any database."""
-    pytest(session, "tests/unit")
+    pytest(session, "tests/unit", "tests/testdb/unit")
 
 
 @nox.session
 def integration(session: nox.Session) -> None:
     """Test the service in this process, on a database for each worker."""
-    pytest(session, "tests/integration", "-n", "2")
+    pytest(session, "tests/integration", "tests/testdb/integration", "-n", "2")
 
 
 @nox.session
@@ -77,10 +77,11 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style, format, and that imports go one way."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
+    session.run("lint-imports")
 
 
 @nox.session

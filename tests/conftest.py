@@ -2,10 +2,18 @@
 
 bake → environment → new_project → project, on the server of this xdist worker: in memory, and over
 TCP as teams have it. What is about the embedded server takes `embedded_project`.
+
+A test whose docstring names a scenario repeats what went wrong for a team:
+
+- Scenario A: a trading API whose end-to-end tests polluted production.
+- Scenario B: routes that never saw the test's data, and loops that could not share an engine.
+- Scenario C: a smoke test that failed only in CI.
+- Scenario D: SQLite in place of MariaDB, and a lock that came and went.
 """
 
 import shutil
 import signal
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +24,7 @@ from harness.environment import Environment, locked
 from harness.external import ExternalServer
 from harness.gate import Gate
 from harness.project import Bake, NewProject, Project
+from harness.watching import wait_until_gone
 
 pytest_plugins = ["mutants.report"]
 
@@ -126,6 +135,16 @@ def gate(tmp_path: Path) -> Iterator[Gate]:
     gate = Gate(tmp_path)
     yield gate
     gate.open()
+
+
+@pytest.fixture
+def mark(external_server: ExternalServer) -> Iterator[str]:
+    """Draw what every process of a run inherits; when the test ends, nothing of it may be left."""
+    mark = uuid.uuid4().hex
+    yield mark
+    outcome.kill_started()  # only where the test has failed
+    wait_until_gone(mark)
+    assert external_server.in_use() == []
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 """What the template makes: complete, clean as generated, and legal under every license and name."""
 
+import ast
 import itertools
+import json
 import re
 import tarfile
 import tomllib
@@ -11,6 +13,7 @@ from typing import Any
 import pytest
 import uv
 
+from harness.baking import TEMPLATE
 from harness.environment import clean_variables
 from harness.external import ExternalServer
 from harness.outcome import run
@@ -39,6 +42,56 @@ ANSWERS = {
     "tricky answers": TRICKY,
     "tricky answers, proprietary": {**TRICKY, "license": "Proprietary", "databases": "two"},
 }
+EVERY_OTHER_ANSWER = {
+    **TRICKY,
+    "project_slug": "another",
+    "package_name": "another_one",
+    "license": "Proprietary",
+    "databases": "two",
+}
+"""No prompt has its default."""
+ONE_WAY = "Imports go one way through the rooms, and the service knows nothing of them"
+BREACHES = {
+    "postgres knows the adapter": (
+        "testdb/postgres/catalog.py",
+        "from testdb.adapter import LOGICAL  # noqa",
+        ONE_WAY,
+    ),
+    "runs speak PostgreSQL": (
+        "testdb/runs/sweep.py",
+        "import psycopg",
+        "Only the room postgres speaks PostgreSQL",
+    ),
+    "postgres knows runs": (
+        "testdb/postgres/databases.py",
+        "from testdb.runs import kept",
+        ONE_WAY,
+    ),
+    "the adapter knows names": (
+        "testdb/adapter.py",
+        "from testdb.identity import names",
+        "The adapter imports the service alone",
+    ),
+    "testing goes past the adapter": (
+        "testdb/testing/worker.py",
+        "from my_service import users",
+        "Nobody imports the service past the adapter",
+    ),
+    "the service knows runs": ("src/my_service/health.py", "import testdb.runs", ONE_WAY),
+    "the service knows testdb": (
+        "src/my_service/health.py",
+        "from testdb import adapter",
+        ONE_WAY,
+    ),
+    "a circle": (
+        "testdb/postgres/catalog.py",
+        "from testdb.postgres import templates",
+        "No circles within a room",
+    ),
+}
+"""Imports that must not be: where, what, and the contract that forbids it."""
+OF_POSTGRESQL = re.compile(r"psycopg|\bpg_|\b(SELECT|ALTER|CREATE|DROP|COMMENT ON) ")
+"""SQL, and what only PostgreSQL understands."""
 
 
 def by_default(*kinds: str) -> list[Any]:
@@ -90,7 +143,71 @@ def test_one_module_alone_makes_and_drops_databases(bake: Bake) -> None:
         for path in project.rglob("*.py")
         if re.search(r"\b(CREATE|DROP) DATABASE (IF EXISTS )?[{\"]", path.read_text())
     }
-    assert issuing == {"testdb/lifecycle.py"}
+    assert issuing == {"testdb/postgres/databases.py"}
+
+
+def test_two_files_of_testdb_alone_know_the_answers(bake: Bake) -> None:
+    defaults = default_answers()
+    assert defaults.keys() == EVERY_OTHER_ANSWER.keys()
+    assert not defaults.items() & EVERY_OTHER_ANSWER.items()
+    one, other = read_testdb(bake()), read_testdb(bake(**EVERY_OTHER_ANSWER))
+    assert one.keys() == other.keys()
+    (template,) = (path.parent for path in TEMPLATE.glob("<<*>>/testdb"))
+    holds_jinja = {
+        name for name, text in read_testdb(template).items() if "<<" in text or "<%" in text
+    }
+    differs = {name for name, text in one.items() if text != other[name]}
+    assert holds_jinja == differs == {"testdb/adapter.py", "testdb/identity/project.py"}
+
+
+def default_answers() -> dict[str, str]:
+    """Read the prompts and their defaults."""
+    answers = json.loads((TEMPLATE / "cookiecutter.json").read_text())
+    return {
+        name: default if isinstance(default, str) else default[0]
+        for name, default in answers.items()
+        if name[0] != "_"
+    }
+
+
+def read_testdb(project: Path) -> dict[str, str]:
+    """Read all files of testdb, by their path in the project."""
+    files = [
+        path for path in project.glob("testdb/**/*") if path.is_file() and path.suffix != ".pyc"
+    ]
+    return {path.relative_to(project).as_posix(): path.read_text() for path in files}
+
+
+def test_the_rooms_are_held_by_a_contract(new_project: NewProject) -> None:
+    new_project().run("lint-imports").expect_times(0, " BROKEN$")
+
+
+@pytest.mark.parametrize("breach", BREACHES)
+def test_an_import_past_the_rooms_breaks_a_contract(new_project: NewProject, breach: str) -> None:
+    project = new_project()
+    file, line, contract = BREACHES[breach]
+    project.write(file, f"{(project / file).read_text()}{line}\n")
+    project.run("lint-imports", code=1).expect(f"{contract} BROKEN")
+
+
+def test_only_the_room_postgres_speaks_sql_and_postgresql(bake: Bake) -> None:
+    project = bake(databases="two")
+    speaking = {
+        path.relative_to(project).parts[:2]
+        for folder in ("testdb", "tasks")
+        for path in project.glob(f"{folder}/**/*.py")
+        if OF_POSTGRESQL.search(code_of(path))
+    }
+    assert speaking == {("testdb", "postgres")}
+
+
+def code_of(path: Path) -> str:
+    """Read a module without its comments and docstrings."""
+    module = ast.parse(path.read_text())
+    for node in ast.walk(module):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value = ast.Constant(...)
+    return ast.unparse(module)
 
 
 def test_the_answers_arrive_as_they_were_given(bake: Bake) -> None:
@@ -116,7 +233,9 @@ def test_it_is_typed_as_generated(project: Project) -> None:
 
 @pytest.mark.parametrize("kind", by_default("sorts before testdb"))
 def test_it_runs_whatever_it_is_called(project: Project, external_server: ExternalServer) -> None:
-    project.with_shell(**external_server.variables).run("pytest", "tests/unit", "tests/integration")
+    project.with_shell(**external_server.variables).run(
+        "pytest", "tests/unit", "tests/integration", "tests/testdb"
+    )
 
 
 @differ

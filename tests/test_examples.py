@@ -6,7 +6,6 @@ The project has two examples of its own, to be quick, and those that a test drop
 import os
 import re
 import signal
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -16,18 +15,19 @@ import pytest
 from harness.examples import BAD, WAITS, drop_in, make_quick
 from harness.external import ExternalServer
 from harness.gate import Gate
-from harness.outcome import Outcome, kill_started
+from harness.outcome import Outcome
 from harness.project import NewProject, Project
 from harness.watching import MARK, kill, living, wait_until_gone
 
+JOURNEY: Final = "examples/example_auth_journey.py"
 RUN_ALL: Final = ("python", "examples/run_all.py")
 E2E: Final = ("pytest", "tests/e2e")
 PLAIN: Final = {
     "well": "print('all is well')",
     "raises": "raise ValueError('no luck')",
     "sleeps": "import threading; threading.Event().wait()",
-    "leaves_one": "from testdb import ownership, runs\n"
-    "with runs.start() as run: run.create('other', ownership.Kind.EXAMPLE)",
+    "leaves_one": "from testdb.identity.disposable import Kind\nfrom testdb.runs.run import start\n"
+    "with start() as run: run.create('other', Kind.EXAMPLE)",
 }
 """Examples without a service, by what they do."""
 long = pytest.mark.long
@@ -48,17 +48,8 @@ def project(quick: Project, gate: Gate) -> Iterator[Project]:
         path.unlink()
 
 
-@pytest.fixture
-def mark(external_server: ExternalServer) -> Iterator[str]:
-    """Draw what every process of a run inherits; when the test ends, nothing of it may be left."""
-    mark = uuid.uuid4().hex
-    yield mark
-    kill_started()  # only where the test has failed
-    wait_until_gone(mark)
-    assert external_server.in_use() == []
-
-
 def test_e2e_goes_red_for_each_bad_example_and_no_other(project: Project, mark: str) -> None:
+    """Scenario A."""
     for name in (*BAD, "new_one"):
         drop_in(project, name)
     tests = ("tests/e2e/test_examples.py", "-k", "not users and not health")
@@ -83,6 +74,7 @@ def test_e2e_goes_red_for_each_bad_example_and_no_other(project: Project, mark: 
 def test_run_all_goes_on_after_failures_sums_up_and_skips_by_name_or_kind(
     project: Project, external_server: ExternalServer
 ) -> None:
+    """Scenario A."""
     for name, text in PLAIN.items():
         project.write(f"examples/example_{name}.py", text)
     done = project.run(*RUN_ALL, "raises", "leaves_one", "well", code=1)
@@ -112,6 +104,17 @@ def test_a_new_example_is_listed_and_runs_from_anywhere(project: Project) -> Non
     project.run("invoke", "examples.list").expect("Says hello")
     path = str(project / "examples/example_new_one.py")
     project.run("python", path, cwd=project.path.parent).expect("hello")
+
+
+def test_the_journey_is_an_example_in_18_requests(
+    new_project: NewProject, external_server: ExternalServer
+) -> None:
+    """Scenario C."""
+    project = new_project().with_shell(**external_server.variables)
+    shown = project.run("python", JOURNEY)
+    shown.expect_none_of("correct horse")
+    steps = re.findall(r"^ ?(\d+)\. ", shown.stdout, re.MULTILINE)
+    assert steps == [str(number) for number in range(1, 19)]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +153,7 @@ def test_kill_9_leaves_no_process(
     drop_in(project, WAITS)
     running = project.start(*command, env={MARK: mark})
     project.wait_for(running, gate.arrived, "to run the example")
-    assert any("testdb.serve" in line for line in living(mark).values())
+    assert any("testdb.processes.serve" in line for line in living(mark).values())
     for pid in [pid for pid, line in living(mark).items() if victim in line]:
         kill(pid)
     killed = project.finish(running, code=None)
@@ -158,21 +161,6 @@ def test_kill_9_leaves_no_process(
         killed.fail("to fail, as one of its processes was killed")
     wait_until_gone(mark)
     project.run("invoke", "db.sweep")
-
-
-def test_a_service_by_hand_ends_by_ctrl_c(project: Project, mark: str) -> None:
-    running = project.start("invoke", "service.run", "--demo", env={MARK: mark})
-    assert running.stdout
-    said = ""
-    while not (url := re.search(r"http://\S+(?=/docs)", said)):
-        said = running.stdout.readline()
-        if not said:
-            project.finish(running, code=None).fail("to serve until Ctrl-C")
-    fetch = "import httpx, sys; print(httpx.get(sys.argv[1], trust_env=False).text)"
-    users = project.run("python", "-c", fetch, f"{url[0]}/users")
-    running.send_signal(signal.SIGINT)
-    project.finish(running)
-    users.expect("ada@example.com")
 
 
 @long

@@ -44,7 +44,9 @@ def test_nothing_of_the_demo_is_left(left: Project) -> None:
 @pytest.mark.parametrize("databases", ["one"])
 def test_what_is_left_is_typed_and_green(left: Project, external_server: ExternalServer) -> None:
     left.check_types()
-    left.with_shell(**external_server.variables).run("pytest", "tests/unit", "tests/integration")
+    left.with_shell(**external_server.variables).run(
+        "pytest", "tests/unit", "tests/integration", "tests/testdb"
+    )
 
 
 @pytest.mark.long

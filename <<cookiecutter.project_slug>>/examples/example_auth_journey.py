@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from testdb.service import fresh_service
+from testdb.processes.examples import service_client
 
 EMAIL = "ada@example.com"
 PASSWORD = "correct horse battery staple"  # noqa: S105  an example has nothing to hide
@@ -46,7 +46,7 @@ def main() -> None:
     ok, done, refused = HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.UNAUTHORIZED
     mailbox, profile = f"GET /mailbox?to={EMAIL}", "GET /auth/profile"
     ada = {"email": EMAIL, "password": PASSWORD}
-    with fresh_service(__file__) as client:
+    with service_client(__file__) as client:
         step = Journey(client).step
         step("register", HTTPStatus.CREATED, "POST /auth/register", body=ada | {"name": "Ada"})
         step("log in too early", HTTPStatus.FORBIDDEN, "POST /auth/login", body=ada)

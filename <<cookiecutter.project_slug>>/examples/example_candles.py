@@ -2,14 +2,14 @@
 
 from http import HTTPStatus
 
-from testdb.service import fresh_service
+from testdb.processes.examples import service_client
 
 PRICES = {"open": "100", "high": "110", "low": "90", "close": "105", "volume": "12.5"}
 
 
 def main() -> None:
     """Store three candles, refuse two that cannot be, and read them back."""
-    with fresh_service(__file__) as client:
+    with service_client(__file__) as client:
         for hour in range(3):
             candle = {"symbol": "BTCUSD", "opened_at": f"2026-01-01T{hour:02}:00:00Z", **PRICES}
             client.post("/candles", json=candle).raise_for_status()

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httpx
 
-from testdb.service import fresh_service
+from testdb.processes.examples import service_client
 
 CLIENTS = 40
 
@@ -33,7 +33,7 @@ async def rush(url: httpx.URL) -> None:
 
 def main() -> None:
     """Send the clients, and count who is stored."""
-    with fresh_service(__file__) as client:
+    with service_client(__file__) as client:
         asyncio.run(rush(client.base_url))
         stored = client.get("/users").raise_for_status().json()
         print(f"stored: {len(stored)} users")

@@ -2,12 +2,12 @@
 
 from http import HTTPStatus
 
-from testdb.service import fresh_service
+from testdb.processes.examples import service_client
 
 
 def main() -> None:
     """Create two users, try to create one of them again, and read them back."""
-    with fresh_service(__file__) as client:
+    with service_client(__file__) as client:
         for name in ("Ada", "Grace"):
             created = client.post("/users", json={"email": f"{name}@example.com", "name": name})
             print(f"created: {created.raise_for_status().json()}")

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 from websockets.sync.client import connect
 
-from testdb.service import fresh_service
+from testdb.processes.examples import service_client
 
 
 def main() -> None:
     """Follow two symbols, publish ticks of three, and see each follower get its own."""
-    with fresh_service(__file__) as client:
+    with service_client(__file__) as client:
         address = str(client.base_url.copy_with(scheme="ws"))
         with (
             connect(f"{address}/ticks/BTCUSD", proxy=None) as bitcoin,

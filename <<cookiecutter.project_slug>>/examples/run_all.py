@@ -14,16 +14,15 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from testdb import child, examples, runs
-from testdb.errors import LifecycleError
-from testdb.examples import Example, Result
+from testdb.identity.errors import LifecycleError
+from testdb.processes import child, examples
+from testdb.processes.examples import Example, Result
+from testdb.processes.tables import show_table
+from testdb.runs import run as runs
 
 CTRL_C = 130
 """The exit code of a program that Ctrl-C has ended, as shells spell it."""
-WIDE = 1000
-"""Columns of the summary: more than any row has, so that nothing is folded."""
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
@@ -33,8 +32,8 @@ def main() -> int:
     chosen = [
         example
         for example in examples.find()
-        if not example.is_meant(options.skip)
-        and (not options.names or example.is_meant(options.names))
+        if not example.matches(options.skip)
+        and (not options.names or example.matches(options.names))
     ]
     signal.signal(signal.SIGTERM, child.raise_terminated)
     try:
@@ -45,7 +44,7 @@ def main() -> int:
     except KeyboardInterrupt:
         print("Interrupted: every example was stopped.", file=sys.stderr)
         return CTRL_C
-    Console(width=WIDE, highlight=False, markup=False).print(_summary(results))
+    show_table(["example", "result", "seconds"], _summary(results))
     return 1 if any(result.problem for result in results) else 0
 
 
@@ -92,7 +91,7 @@ def _options() -> argparse.Namespace:
     )
     options = parser.parse_args()
     for name in (*options.names, *options.skip):
-        if not any(example.is_meant([name]) for example in found):
+        if not any(example.matches([name]) for example in found):
             known = ", ".join(example.name for example in found)
             parser.error(f"there is no example {name!r}; choose from {known}")
     if options.jobs < 0:
@@ -100,11 +99,11 @@ def _options() -> argparse.Namespace:
     return options
 
 
-def _summary(results: list[Result]) -> Table:
-    table = Table("example", "result", "seconds", box=None, pad_edge=False)
-    for result in sorted(results, key=lambda result: result.example.name):
-        table.add_row(result.example.name, result.problem or "passed", f"{result.seconds:.1f}")
-    return table
+def _summary(results: list[Result]) -> list[list[str]]:
+    return [
+        [result.example.name, result.problem or "passed", f"{result.seconds:.1f}"]
+        for result in sorted(results, key=lambda result: result.example.name)
+    ]
 
 
 if __name__ == "__main__":

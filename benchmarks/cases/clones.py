@@ -4,11 +4,11 @@ import json
 import os
 import time
 
-from testdb import runs
-from testdb.ownership import Kind
+from testdb.identity.disposable import Kind
+from testdb.runs.run import start
 
 clones, drops = [], []
-with runs.start() as run:
+with start() as run:
     built = run.template("main").build_seconds
     for _ in range(int(os.environ["BENCHMARK_TESTS"])):
         started = time.perf_counter()

@@ -2,10 +2,10 @@
 
 import os
 
-from testdb import runs
-from testdb.ownership import Kind
+from testdb.identity.disposable import Kind
+from testdb.runs.run import start
 
-with runs.start() as run:
+with start() as run:
     for number in range(int(os.environ["BENCHMARK_TESTS"])):
         run.create(f"gw{number}", Kind.WORKER)
     os._exit(0)

@@ -2,9 +2,9 @@
 
 import sys
 
-from testdb import embedded
+from testdb.postgres.embedded import server
 
-with embedded.running() as socket:
+with server.use() as socket:
     print(socket, flush=True)
     sys.stdin.read()
-embedded.stop()
+server.stop()

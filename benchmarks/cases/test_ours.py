@@ -1,4 +1,4 @@
-"""One insert a test in the baked project, in each way of isolation, and none.
+"""One insert a test in the baked project, in each mode of isolation, and none.
 
 It is copied into the project. The client's tests go the whole way: HTTP, route, session, commit.
 """

@@ -14,12 +14,12 @@ import os
 import signal
 import threading
 
-from testdb import runs
-from testdb.ownership import Kind
-from testdb.service import fresh_service
+from testdb.identity.disposable import Kind
+from testdb.processes.examples import service_client
+from testdb.runs.run import start
 
 {before}
-with fresh_service(__file__) as client:
+with service_client(__file__) as client:
     client.get("/health").raise_for_status()
     print("the example was here")
     {inside}
@@ -51,7 +51,7 @@ BAD: Final = {
         (f"hung: it was stopped after {PATIENCE_SECONDS} s", OUTPUT, "Event().wait()", *LOG),
     ),
     "leaves_one": Example(
-        "with runs.start() as run: run.create('other', Kind.EXAMPLE)",
+        "with start() as run: run.create('other', Kind.EXAMPLE)",
         ("passed, and left testdb_", "behind", OUTPUT, *LOG, "Application shutdown complete"),
     ),
     "crashes": Example(
@@ -83,7 +83,7 @@ def make_quick(project: Project) -> Project:
         if path.stem not in {"example_health", "example_users"}:
             path.unlink()
     project.replace(
-        "testdb/examples.py",
+        "testdb/processes/examples.py",
         "TIMEOUT_SECONDS: Final = 60.0",
         f"TIMEOUT_SECONDS: Final = {PATIENCE_SECONDS}",
     )

@@ -4,7 +4,7 @@ import fcntl
 from pathlib import Path
 from typing import Final
 
-GATE: Final = "CHAOS_GATE"
+GATE: Final = "FAULTS_GATE"
 """The variable that leads programs to the gate."""
 WAIT: Final = f"""
 import fcntl, os

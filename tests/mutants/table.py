@@ -6,34 +6,36 @@ They stand under the guarantee of the README that they break. One that no test n
 from dataclasses import dataclass
 from typing import Final
 
-NOTHING_REAL: Final = "chaos/test_nothing_real_is_dropped.py"
-RUNS_AND_SWEEPS: Final = "chaos/test_runs_and_sweeps_do_not_meet.py"
-KILLED: Final = "chaos/test_killed_runs_leave_nothing.py"
-EMBEDDED: Final = "chaos/test_the_embedded_server_ends_with_its_users.py"
-DIES: Final = "chaos/test_a_server_that_dies_ends_the_run_with_one_message.py"
-UNFIT: Final = "chaos/test_an_unfit_server_is_refused_once.py"
-TEMPLATE: Final = "chaos/test_a_template_is_built_once_and_whole.py"
+NOTHING_REAL: Final = "faults/test_nothing_real_is_dropped.py"
+RUNS_AND_SWEEPS: Final = "faults/test_runs_and_sweeps_do_not_meet.py"
+KILLED: Final = "faults/test_killed_runs_leave_nothing.py"
+EMBEDDED: Final = "faults/test_the_embedded_server_ends_with_its_users.py"
+DIES: Final = "faults/test_a_server_that_dies_ends_the_run_with_one_message.py"
+UNFIT: Final = "faults/test_an_unfit_server_is_refused_once.py"
+TEMPLATE: Final = "faults/test_a_template_is_built_once_and_whole.py"
 
 LOOK_ALIKES: Final = f"{NOTHING_REAL}::test_every_look_alike_survives"
 LIVING: Final = f"{RUNS_AND_SWEEPS}::test_what_a_living_run_has_is_neither_swept_nor_dropped"
 EIGHT: Final = f"{RUNS_AND_SWEEPS}::test_eight_runs_beside_endless_sweeps"
 KEPT: Final = f"{EMBEDDED}::test_it_stays_for_a_kept_database_until_that_is_dropped"
 BUILDER_DIES: Final = f"{TEMPLATE}::test_the_builder_dies_and_eight_wait"
-UNCHANGED: Final = "test_sessions.py::test_unchanged_migrations_never_run_again"
+UNCHANGED: Final = "test_migrations.py::test_unchanged_migrations_never_run_again"
 MODELS: Final = (
-    "test_isolation.py"
+    "test_migrations.py"
     "::test_models_that_disagree_with_migrations_are_told_once_before_the_first_test"
 )
 TWO_WORKERS: Final = (
-    "test_sessions.py"
+    "test_parallel_runs.py"
     "::test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both"
 )
 NEVER_MEET: Final = "test_isolation.py::test_tests_of_all_ways_never_meet"
-LOOPS: Final = "test_scenario_b.py::test_b_many_async_tests_share_no_loop_and_leak_no_connection"
+LOOPS: Final = "test_event_loops.py::test_many_async_tests_share_no_loop_and_leak_no_connection"
 REFUSED: Final = (
-    "test_isolation.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
+    "test_guard.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
 )
-MISBEHAVES: Final = "test_isolation.py::test_a_test_that_misbehaves_is_named_and_the_others_pass"
+MISBEHAVES: Final = (
+    "test_misbehaving_tests.py::test_a_test_that_misbehaves_is_named_and_the_others_pass"
+)
 BAD_EXAMPLES: Final = "test_examples.py::test_e2e_goes_red_for_each_bad_example_and_no_other"
 LINTED: Final = "test_bake.py::test_it_is_formatted_and_linted_as_generated"
 
@@ -54,30 +56,30 @@ MUTANTS: Final = {
     "One manager makes and drops every database, and only what it made itself can be dropped": (
         Mutant(
             "whoever likes makes a Disposable",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             "if self.proof is not _PROOF:",
             "if False:",
             f"{NOTHING_REAL}::test_nobody_gets_around_the_rule",
         ),
         Mutant(
             "the rule without the marker",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             "if marker.project != PROJECT or name not in marker.names():",
             "if False:",
             LOOK_ALIKES,
         ),
         Mutant(
             "the rule without check digits",
-            "testdb/names.py",
+            "testdb/identity/names.py",
             "return name if str(name) == text else None",
             "return name",
             LOOK_ALIKES,
         ),
         Mutant(
             "another module drops a database too",
-            "testdb/templates.py",
-            "            lifecycle.drop(connection, entry.proven)",
-            "            connection.execute(f'DROP DATABASE \"{entry.name}\"'.encode())",
+            "testdb/runs/run.py",
+            "            databases.drop(self.connection, entry.proven, end_sessions=True)",
+            "            self.connection.execute(f'DROP DATABASE \"{entry.name}\"'.encode())",
             "test_bake.py::test_one_module_alone_makes_and_drops_databases",
         ),
     ),
@@ -85,28 +87,28 @@ MUTANTS: Final = {
     "`postgres`": (
         Mutant(
             "names are the same in capitals",
-            "testdb/names.py",
+            "testdb/identity/names.py",
             "    match = _NAME.fullmatch(text)",
             "    text = text.lower()\n    match = _NAME.fullmatch(text)",
             LOOK_ALIKES,
         ),
         Mutant(
             "any comment is as good as none",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             'raise NotDisposableError(database, "its comment is not a marker") from None',
             "return Disposable(name, None, _PROOF)",
             LOOK_ALIKES,
         ),
         Mutant(
             "a marker of another kind counts",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             'extra="forbid"',
             'extra="ignore"',
             LOOK_ALIKES,
         ),
         Mutant(
             "another project's marker counts",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             "if marker.project != PROJECT or name",
             "if name",
             LOOK_ALIKES,
@@ -115,28 +117,28 @@ MUTANTS: Final = {
     "What a living run has is neither swept nor dropped: only a lock proves death, no clock": (
         Mutant(
             "sweep takes no lock",
-            "testdb/sweeping.py",
+            "testdb/runs/sweep.py",
             "{owner for owner in owners if leases.try_exclusively(connection, owner)}",
             "set(owners)",
             f"{RUNS_AND_SWEEPS}::test_a_run_that_is_being_swept_does_not_come_alive",
         ),
         Mutant(
             "processes of a run hold no lease",
-            "testdb/runs.py",
-            "            leases.hold(self.connection, self.id)\n",
-            "",
+            "testdb/postgres/leases.py",
+            'if _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(self._run)):',
+            "if connection:",
             LIVING,
         ),
         Mutant(
             "db.drop asks nobody",
-            "testdb/kept.py",
+            "testdb/runs/kept.py",
             "if not leases.try_exclusively(connection, entry.lease):",
             "if False:",
             LIVING,
         ),
         Mutant(
             "a lock that many may hold is taken for proof",
-            "testdb/leases.py",
+            "testdb/postgres/leases.py",
             '"SELECT pg_try_advisory_lock(%s)"',
             '"SELECT pg_try_advisory_lock_shared(%s)"',
             LIVING,
@@ -145,66 +147,66 @@ MUTANTS: Final = {
     "Eight runs of two checkouts on one server, beside endless sweeps, never meet": (
         Mutant(
             "all runs have one id",
-            "testdb/names.py",
+            "testdb/identity/names.py",
             "return secrets.token_hex(RUN_ID_BYTES)",
             'return "00" * RUN_ID_BYTES',
             EIGHT,
         ),
         Mutant(
             "each process has a lock of its own",
-            "testdb/leases.py",
+            "testdb/postgres/leases.py",
             'f"testdb:{owner}".encode()',
             "f\"testdb:{owner} {__import__('os').getpid()}\".encode()",
             EIGHT,
         ),
         Mutant(
             "advisory locks are taken in any database",
-            "testdb/runs.py",
-            "self.connection = self.server.connect(self.label)",
-            'self.connection = self.server.connect(self.label, "template1")',
+            "testdb/runs/run.py",
+            "partial(self.server.connect, self.label)",
+            'partial(self.server.connect, self.label, "template1")',
             EIGHT,
         ),
     ),
     "kill -9 of anything leaves nothing that one sweep does not remove, and no process": (
         Mutant(
             "a child ignores its parent's death",
-            "testdb/child.py",
+            "testdb/processes/child.py",
             'threading.Thread(target=watch, name="end with parent", daemon=True).start()',
             "watch.__name__",
             f"{KILLED}::test_a_run_killed_in_the_middle_with_services",
         ),
         Mutant(
             "an example ignores the death of who runs it",
-            "testdb/child.py",
+            "testdb/processes/child.py",
             "    end_with_parent()\n    sys.argv",
             "    sys.argv",
             "test_examples.py::test_kill_9_leaves_no_process",
         ),
         Mutant(
             "a sweep ends with its first leftovers",
-            "testdb/sweeping.py",
+            "testdb/runs/sweep.py",
             "_sweep(server, options, batch, on_verdict), batches)",
             "_sweep(server, options, batch, on_verdict), batches[:1])",
-            "chaos/test_sweep_says_what_goes_and_why.py::test_leftovers_of_many_runs_go",
+            "faults/test_sweep_says_what_goes_and_why.py::test_leftovers_of_many_runs_go",
         ),
         Mutant(
             "a sweep drops one database of each run",
-            "testdb/sweeping.py",
-            "        lifecycle.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n",
-            "        lifecycle.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n"
+            "testdb/runs/sweep.py",
+            "        databases.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n",
+            "        databases.drop(connection, verdict.entry.proven, end_sessions=end_sessions)\n"
             "        dead.discard(verdict.lease)\n",
             f"{KILLED}::test_runs_killed_in_the_middle_on_the_embedded_server",
         ),
         Mutant(
             "without a marker no name is proof",
-            "testdb/ownership.py",
+            "testdb/identity/disposable.py",
             "if name.role == TEMPLATE:\n            raise",
             "if name.role:\n            raise",
             f"{NOTHING_REAL}::test_a_database_without_a_marker_goes_only_if_its_name_proves_itself",
         ),
         Mutant(
             "what a killed DROP left is altered first",
-            "testdb/lifecycle.py",
+            "testdb/postgres/databases.py",
             "if _is_template(connection, proven.name):",
             "if connection:",
             f"{NOTHING_REAL}::test_a_killed_drop_is_finished_by_the_next_sweep",
@@ -213,35 +215,35 @@ MUTANTS: Final = {
     "The embedded server ends with its last user, kept databases aside": (
         Mutant(
             "it ignores its last user",
-            "testdb/keeper.py",
+            "testdb/postgres/embedded/supervisor.py",
             "if not _somebody_keeps_a_database(socket):",
             "if False:",
             KEPT,
         ),
         Mutant(
             "it ignores kept databases",
-            "testdb/keeper.py",
+            "testdb/postgres/embedded/supervisor.py",
             "return any(entry.is_kept for entry in catalog.read(connection).entries)",
             "return False",
             KEPT,
         ),
         Mutant(
             "its users hold no lock",
-            "testdb/embedded.py",
-            'place.locked("users.lock", fcntl.LOCK_SH)',
-            'place.locked("users.lock", fcntl.LOCK_UN)',
+            "testdb/postgres/embedded/server.py",
+            'home.locked("users.lock", fcntl.LOCK_SH)',
+            'home.locked("users.lock", fcntl.LOCK_UN)',
             f"{EMBEDDED}::test_eight_at_once_start_one_server",
         ),
         Mutant(
-            "it outlives its keeper",
-            "testdb/keeper.py",
+            "it outlives its supervisor",
+            "testdb/postgres/embedded/supervisor.py",
             "        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGINT)\n",
             "",
-            f"{EMBEDDED}::test_it_ends_with_its_keeper",
+            f"{EMBEDDED}::test_it_ends_with_its_supervisor",
         ),
         Mutant(
             "it does not inherit the lock on its data",
-            "testdb/keeper.py",
+            "testdb/postgres/embedded/supervisor.py",
             "pass_fds=[lock.fileno()]",
             "pass_fds=[]",
             f"{EMBEDDED}::test_no_second_one_starts_on_its_data",
@@ -250,35 +252,35 @@ MUTANTS: Final = {
     "A server that dies, or is not fit, gives one clear message": (
         Mutant(
             "tests go on without a server",
-            "testdb/plugin.py",
+            "testdb/testing/plugin.py",
             "            item.session.shouldstop = str(error)\n",
             "",
             f"{DIES}::test_the_run_ends_at_once_and_the_next_is_green",
         ),
         Mutant(
             "the driver's error goes through",
-            "testdb/server.py",
+            "testdb/postgres/server.py",
             "            reason = str(error)\n",
             "            raise\n",
             f"{UNFIT}::test_a_server_out_of_reach",
         ),
         Mutant(
             "nobody asks whether databases can be created",
-            "testdb/server.py",
+            "testdb/postgres/server.py",
             "if not may_create:",
             "if False:",
             f"{UNFIT}::test_a_role_that_may_not_create_databases",
         ),
         Mutant(
             "a pooler is taken for the server",
-            "testdb/server.py",
+            "testdb/postgres/server.py",
             "if pid == connection.info.backend_pid:",
             "if pid:",
             f"{UNFIT}::test_a_pooler_before_the_server",
         ),
         Mutant(
             "nobody counts free connections",
-            "testdb/server.py",
+            "testdb/postgres/server.py",
             "if free < needed:",
             "if False:",
             f"{UNFIT}::test_a_role_with_too_few_connections",
@@ -287,25 +289,25 @@ MUTANTS: Final = {
     "Migrations really run, once; nobody sees a template half-made": (
         Mutant(
             "a template is visible before it is complete",
-            "testdb/templates.py",
-            "        lifecycle.create(connection, building, marker)\n"
-            "        migrate(server, building, logical)\n",
-            "        lifecycle.create(connection, final, marker)\n"
+            "testdb/postgres/templates.py",
+            "        databases.create(connection, building, purpose)\n"
+            "        migrator.migrate(server.url_of(str(building)))\n",
+            "        databases.create(connection, final, purpose)\n"
             "        connection.execute(f'ALTER DATABASE \"{final}\" IS_TEMPLATE true'.encode())\n"
-            "        migrate(server, final, logical)\n"
+            "        migrator.migrate(server.url_of(str(final)))\n"
             "        return Template(final, None, (), 0.0)\n",
             BUILDER_DIES,
         ),
         Mutant(
             "whoever needs a template builds it",
-            "testdb/templates.py",
+            "testdb/postgres/templates.py",
             '    connection.execute("SELECT pg_advisory_lock(%s)", [building])\n',
             "",
             BUILDER_DIES,
         ),
         Mutant(
             "who uses a template does not say so",
-            "testdb/templates.py",
+            "testdb/postgres/templates.py",
             '    connection.execute("SELECT pg_advisory_lock_shared(%s)", '
             "[leases.key_of(str(name))])\n",
             "",
@@ -313,21 +315,21 @@ MUTANTS: Final = {
         ),
         Mutant(
             "what a killed sweep left is taken for a template",
-            "testdb/templates.py",
+            "testdb/postgres/templates.py",
             '        " WHERE datname = %s AND datistemplate",\n',
             '        " WHERE datname = %s",\n',
             f"{TEMPLATE}::test_what_a_killed_sweep_left_of_a_template_is_built_anew",
         ),
         Mutant(
             "the hash leaves out what is in the migrations",
-            "testdb/templates.py",
-            ".encode() + path.read_bytes())",
-            ".encode())",
+            "testdb/runs/migrations.py",
+            "digest = hash_files(migration_files(logical))",
+            'digest = " ".join(f.name for f in migration_files(logical) if f.suffix == ".py")',
             UNCHANGED,
         ),
         Mutant(
             "--cold-template takes what is cached",
-            "testdb/templates.py",
+            "testdb/postgres/templates.py",
             "(run, COLD) if cold else",
             "(run, COLD) if False else",
             UNCHANGED,
@@ -336,44 +338,44 @@ MUTANTS: Final = {
     "Models that disagree with migrations are told once, before the first test": (
         Mutant(
             "nobody compares them",
-            "testdb/migration_check.py",
+            "testdb/runs/migration_check.py",
             "    command.check(config)\n",
             "",
             MODELS,
         ),
         Mutant(
             "once compared is compared for ever",
-            "testdb/migration_check.py",
-            ".encode() + path.read_bytes())",
-            ".encode())",
+            "testdb/runs/migration_check.py",
+            "return hash_files(source_files())",
+            "return hash_files([])",
             MODELS,
         ),
         Mutant(
             "two heads are one",
-            "testdb/migration_check.py",
+            "testdb/runs/migration_check.py",
             "if len(heads) > 1:",
             "if len(heads) > 2:",
-            "test_isolation.py::test_two_heads_are_told_once_before_the_first_test",
+            "test_migrations.py::test_two_heads_are_told_once_before_the_first_test",
         ),
     ),
     "Two workers commit the same unique key at the same time": (
         Mutant(
             "all workers have one name",
-            "testdb/plugin.py",
-            'return _worker_input(pytestconfig).get("workerid", "main")',
+            "testdb/testing/fixtures.py",
+            'return worker_input(pytestconfig).get("workerid", "main")',
             'return "main"',
             TWO_WORKERS,
         ),
         Mutant(
             "each worker is a run of its own",
-            "testdb/plugin.py",
+            "testdb/testing/plugin.py",
             'node.workerinput["testdb_run"] = run.id if run else None',
             'node.workerinput["testdb_run"] = None',
             TWO_WORKERS,
         ),
         Mutant(
             "db.list takes the living for dead",
-            "testdb/catalog.py",
+            "testdb/postgres/catalog.py",
             "alive=leases.key_of(proven.name.run or name) in held",
             "alive=False",
             TWO_WORKERS,
@@ -383,30 +385,30 @@ MUTANTS: Final = {
     "in any order": (
         Mutant(
             "rollback commits",
-            "testdb/sessions.py",
-            "        if isolation.keeps():\n            connection.commit()",
-            "        if isolation:\n            connection.commit()",
+            "testdb/testing/sessions.py",
+            "    if isolation.should_keep():\n        connection.commit()",
+            "    if isolation:\n        connection.commit()",
             NEVER_MEET,
         ),
         Mutant(
             "reset without sequences",
-            "testdb/reset.py",
+            "testdb/postgres/reset.py",
             "    {restart_sequences}\n",
             "",
             NEVER_MEET,
         ),
         Mutant(
             "reset without a look at the schema",
-            "testdb/reset.py",
+            "testdb/postgres/reset.py",
             "IF {schema} IS DISTINCT FROM {schema_before} THEN",
             "IF {schema} IS NULL THEN",
             NEVER_MEET,
         ),
         Mutant(
             "a clone is the worker's own database",
-            "testdb/isolation.py",
-            "            lent = self._clones.take()",
-            "            lent = self.databases",
+            "testdb/testing/worker.py",
+            "            acquired = self._clones.acquire()",
+            "            acquired = self.databases",
             NEVER_MEET,
         ),
     ),
@@ -427,7 +429,7 @@ MUTANTS: Final = {
         ),
         Mutant(
             "one app serves all event loops",
-            "testdb/isolation.py",
+            "testdb/testing/isolation.py",
             'return "session" if scope == "session" else "function"',
             'return "session" if scope else "function"',
             LOOPS,
@@ -443,122 +445,122 @@ MUTANTS: Final = {
     "Nobody reaches a database that is not disposable, not by one byte": (
         Mutant(
             "the guard lets everything pass",
-            "testdb/guard.py",
+            "testdb/postgres/guard.py",
             "if parse(database) is None:",
             "if False:",
             REFUSED,
         ),
         Mutant(
             "a refusal that was swallowed is forgotten",
-            "testdb/plugin.py",
+            "testdb/testing/plugin.py",
             "if guard.refusals:",
             "if False:",
             REFUSED,
         ),
         Mutant(
             "unit tests connect",
-            "testdb/guard.py",
+            "testdb/postgres/guard.py",
             "if self.is_closed:",
             "if False:",
-            "test_isolation.py::test_unit_tests_reach_no_database_at_all",
+            "test_guard.py::test_unit_tests_reach_no_database_at_all",
         ),
     ),
     "A test that leaves a session open, hangs or crashes is named; the others pass, nothing is "
     "left": (
         Mutant(
             "nobody looks for sessions left open",
-            "testdb/isolation.py",
-            "left_open = self._end_sessions_left_open(lent)",
+            "testdb/testing/worker.py",
+            "left_open = self._end_sessions_left_open(acquired)",
             "left_open: list[str] = []",
             MISBEHAVES,
         ),
         Mutant(
             "deferred constraints are never checked",
-            "testdb/sessions.py",
+            "testdb/testing/sessions.py",
             'connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))',
             "pass",
             MISBEHAVES,
         ),
         Mutant(
             "what a crashed worker had stays",
-            "testdb/plugin.py",
-            "        _drop_leftovers(run, audit)\n",
-            "",
+            "testdb/testing/audit.py",
+            "left = run.drop_leftovers(lambda entry: not entry.is_kept)",
+            "left = list[Any]()",
             MISBEHAVES,
         ),
         Mutant(
             "an audit that never fails",
-            "testdb/plugin.py",
+            "testdb/testing/plugin.py",
             "        session.exitstatus = pytest.ExitCode.TESTS_FAILED",
             "        pass",
-            "test_isolation.py::test_a_database_left_behind_fails_the_run",
+            "test_misbehaving_tests.py::test_a_database_left_behind_fails_the_run",
         ),
     ),
     "An example that fails, hangs, leaves a database or kills itself fails e2e, alone": (
         Mutant(
             "exit codes do not count",
-            "testdb/examples.py",
+            "testdb/processes/examples.py",
             "return child.how_it_ended(process) if process.returncode else None",
             "return None",
             BAD_EXAMPLES,
         ),
         Mutant(
             "nobody looks for databases left behind",
-            "testdb/examples.py",
+            "testdb/processes/examples.py",
             "left = _drop_leftovers(run, process.pid, example)",
             "left: list[str] = []",
             BAD_EXAMPLES,
         ),
         Mutant(
             "the service's log is not shown",
-            "testdb/examples.py",
+            "testdb/processes/examples.py",
             "child.tail(log.fileno())",
             '""',
             BAD_EXAMPLES,
         ),
         Mutant(
             "every service has one port",
-            "testdb/service.py",
+            "testdb/processes/service.py",
             'socket.create_server(("127.0.0.1", 0))',
             'socket.create_server(("127.0.0.1", 18765))',
             BAD_EXAMPLES,
         ),
         Mutant(
             "the socket is not handed over",
-            "testdb/service.py",
+            "testdb/processes/service.py",
             "pass_fds=[fd]",
             "pass_fds=[]",
-            "test_examples.py::test_a_service_by_hand_ends_by_ctrl_c",
+            "test_service.py::test_a_service_by_hand_ends_by_ctrl_c",
         ),
     ),
     "An external server is left as it was, and its password is seen nowhere": (
         Mutant(
             "the password is in a message",
-            "testdb/server.py",
+            "testdb/postgres/server.py",
             '({self.url}) cannot be used: {reason} "',
             '({self.url.render_as_string(hide_password=False)}) cannot be used: {reason} "',
             f"{UNFIT}::test_a_wrong_password",
         ),
         Mutant(
             "the password is in the URLs of db.create",
-            "testdb/server.py",
+            "testdb/postgres/psql.py",
             "user = f\"{quote(url.username, safe='')}@\"",
             "user = f\"{quote(url.username, safe='')}:{quote(str(url.password), safe='')}@\"",
-            "test_sessions.py::test_a_created_database_stays_until_it_is_dropped",
+            "test_database_tasks.py::test_a_created_database_stays_until_it_is_dropped",
         ),
         Mutant(
             "the password is on a command line",
-            "testdb/service.py",
-            '["-m", "testdb.serve", str(fd)]',
-            '["-m", "testdb.serve", str(fd), *databases.environment().values()]',
-            "test_scenario_a.py::test_a_no_process_shows_the_password",
+            "testdb/processes/service.py",
+            '["-m", "testdb.processes.serve", str(fd)]',
+            '["-m", "testdb.processes.serve", str(fd), *environment(databases.urls).values()]',
+            "test_external_server.py::test_no_process_shows_the_password",
         ),
         Mutant(
             "a worker keeps its databases",
-            "testdb/isolation.py",
-            "        self._run.take_over(self._second)\n        self._drop()\n",
-            "        self._run.take_over(self._second)\n",
-            "test_sessions.py::test_an_external_server_is_used_and_left_as_it_was",
+            "testdb/testing/worker.py",
+            "        self._clones.close()\n        self._drop()\n",
+            "        self._clones.close()\n",
+            "test_external_server.py::test_an_external_server_is_used_and_left_as_it_was",
         ),
     ),
     "Generated code is formatted, lint-clean and typed, with no fixing pass": (

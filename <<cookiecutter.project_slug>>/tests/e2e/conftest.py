@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from testdb.ownership import Kind
-from testdb.runs import Run
-from testdb.service import Service, serving
+from testdb.identity.disposable import Kind
+from testdb.processes.service import Service, start_service
+from testdb.runs.run import Run
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def service(run: Run, worker: str) -> Iterator[Service]:
     """Run the service once for all tests of this worker: they share what they store."""
     with (
         run.databases(worker, Kind.WORKER, role=f"{worker} e2e") as databases,
-        serving(databases) as service,
+        start_service(databases) as service,
     ):
         yield service
 

@@ -9,7 +9,7 @@ import httpx
 PASSWORD = "correct horse battery staple"  # noqa: S105
 
 
-def test_of_many_who_register_one_email_exactly_one_wins(http: httpx.Client) -> None:
+def test_concurrent_registrations_create_one_user(http: httpx.Client) -> None:
     registration = {"email": "many@example.com", "name": "Many", "password": PASSWORD}
 
     def register(_: int) -> int:
@@ -21,7 +21,7 @@ def test_of_many_who_register_one_email_exactly_one_wins(http: httpx.Client) -> 
     assert len(http.get("/mailbox", params={"to": "many@example.com"}).json()) == 1
 
 
-def test_a_refresh_token_is_good_for_one_of_many(http: httpx.Client) -> None:
+def test_a_refresh_token_is_accepted_once(http: httpx.Client) -> None:
     proof = {"email": "twice@example.com", "password": PASSWORD}
     http.post("/auth/register", json=proof | {"name": "Twice"}).raise_for_status()
     (message,) = http.get("/mailbox", params={"to": proof["email"]}).json()

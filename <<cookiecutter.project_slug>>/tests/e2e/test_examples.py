@@ -2,9 +2,9 @@
 
 import pytest
 
-from testdb import examples
-from testdb.examples import Example
-from testdb.runs import Run
+from testdb.processes import examples
+from testdb.processes.examples import Example
+from testdb.runs.run import Run
 
 
 @pytest.mark.parametrize("example", examples.find(), ids=lambda example: example.path.name)

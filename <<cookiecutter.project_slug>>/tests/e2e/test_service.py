@@ -38,7 +38,7 @@ def test_what_is_no_json_is_refused(http: httpx.Client) -> None:
     assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-def test_of_many_who_want_one_email_exactly_one_gets_it(http: httpx.Client) -> None:
+def test_concurrent_signups_create_one_user(http: httpx.Client) -> None:
     def sign_up(number: int) -> int:
         grace = {"email": "grace@example.com", "name": f"Grace {number}"}
         return http.post("/users", json=grace).status_code

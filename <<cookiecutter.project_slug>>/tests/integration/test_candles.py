@@ -2,10 +2,7 @@
 
 from http import HTTPStatus
 
-import pytest
 from httpx import AsyncClient
-
-from testdb.isolation import Way
 
 CANDLE = {
     "symbol": "BTCUSD",
@@ -39,11 +36,3 @@ async def test_candles_are_listed_newest_first(client: AsyncClient) -> None:
 async def test_no_candle_is_not_found(client: AsyncClient) -> None:
     missing = await client.get("/candles/BTCUSD/2026-01-01T00:00:00Z")
     assert missing.status_code == HTTPStatus.NOT_FOUND
-
-
-@pytest.mark.parametrize("time", [1, 2])
-@pytest.mark.parametrize("way", [pytest.param(w, marks=pytest.mark.isolation(w)) for w in Way])
-async def test_the_same_candle_is_new_in_every_test(
-    client: AsyncClient, way: Way, time: int
-) -> None:
-    assert (await client.post("/candles", json=CANDLE)).status_code == HTTPStatus.CREATED, way

@@ -2,8 +2,8 @@
 
 from httpx import AsyncClient
 
-from testdb.link import LOGICAL
+from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
 
 
 async def test_every_logical_database_answers(client: AsyncClient) -> None:
-    assert (await client.get("/health")).json() == dict.fromkeys(LOGICAL, "ok")
+    assert (await client.get("/health")).json() == dict.fromkeys(LOGICAL_DATABASES, "ok")

@@ -39,5 +39,5 @@ async def test_a_user_is_fetched_by_id(client: AsyncClient) -> None:
     assert (await client.get(f"/users/{created['id']}")).json() == created
 
 
-async def test_nobody_is_not_found(client: AsyncClient) -> None:
+async def test_unknown_user_returns_404(client: AsyncClient) -> None:
     assert (await client.get("/users/1")).status_code == HTTPStatus.NOT_FOUND

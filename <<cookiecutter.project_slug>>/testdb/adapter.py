@@ -1,0 +1,74 @@
+"""EDIT THIS: the one link to the service. No other file of testdb knows it.
+
+It imports the service alone, and holds all that testdb must know of it: its logical databases,
+migrations, settings and application.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+from sqlalchemy import URL
+
+from <<cookiecutter.package_name>> import migrations
+from <<cookiecutter.package_name>>.app import create_app
+from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
+from <<cookiecutter.package_name>>.demo import fill  # demo
+from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
+
+__all__ = [
+    "ENV_PREFIX",
+    "HEALTH",
+    "LOGICAL",
+    "SERVICE",
+    "Databases",
+    "create_app",
+    "environment",
+    "fill",  # demo
+    "migration_files",
+    "migrations",
+    "settings",
+    "source_files",
+]
+
+SERVICE: Final = "service"
+"""The application_name of the service's sessions, wherever it runs on disposable databases."""
+LOGICAL: Final = tuple(LOGICAL_DATABASES)
+"""The logical databases, made and dropped together."""
+HEALTH: Final = "/health"
+"""The path that answers without an error when the service is ready."""
+
+
+def source_files() -> Iterable[Path]:
+    """List the code that the models may come from."""
+    return migrations.DIRECTORY.parent.rglob("*.py")
+
+
+def migration_files(logical: str) -> Iterable[Path]:
+    """List the files that decide about a schema: the migrations, and the env.py that runs them."""
+    folder = migrations.DIRECTORY
+    return (*folder.glob("*.py"), *(folder / logical).rglob("*"))
+
+
+def settings(urls: Mapping[str, URL]) -> Settings:
+    """Make the service's settings for these databases."""
+    return Settings(
+        database_urls={logical: SecretStr(_labelled(url)) for logical, url in urls.items()},
+        development_mailbox=True,  # demo
+    )
+
+
+def environment(urls: Mapping[str, URL]) -> dict[str, str]:
+    """Spell the settings as environment variables. They hold the password: show them to nobody."""
+    prefix = f"{ENV_PREFIX}DATABASE_URLS__"
+    return {
+        **{f"{prefix}{logical.upper()}": _labelled(url) for logical, url in urls.items()},
+        f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
+    }
+
+
+def _labelled(url: URL) -> str:
+    """Render a URL with its password; what connects by it shows under the service's name."""
+    labelled = url.update_query_dict({"application_name": SERVICE})
+    return labelled.render_as_string(hide_password=False)

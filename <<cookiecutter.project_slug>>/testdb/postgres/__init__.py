@@ -1,0 +1,18 @@
+"""All that only PostgreSQL understands: its SQL, its catalogs, its locks and its programs.
+
+What other rooms use, and what another engine would offer in a room beside this one:
+
+guard                    refuses connections to whatever is not disposable
+server.open_server       the server, and connections to it; `embedded.server.stop` ends our own
+leases.Lease             shows that a run lives; `try_exclusively` is proof that it is dead
+catalog                  what is on the server: databases, their markers, sessions
+databases                the only place that creates and drops; also keeps, and ends sessions
+templates.ensure, clone  migrate once, clone many
+reset.Resetter           put a database back to what it held
+psql                     for people
+
+Start with databases.py. Other rooms pass a `Connection` on, and send no SQL over it.
+"""
+
+from psycopg import Connection as Connection
+from psycopg import Error as Error

@@ -1,0 +1,96 @@
+"""Use, start and stop the embedded server. __init__.py says what its lock files mean."""
+
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from testdb.identity.errors import ServerError
+from testdb.identity.project import ROOT
+from testdb.postgres.embedded.home import Home, find_home
+from testdb.postgres.guard import guard
+
+SUPERUSER: Final = "postgres"
+PORT: Final = 5432
+"""Only names the socket file: the server listens on no network address."""
+CONNECT_SECONDS: Final = 10
+PID_FILE_SOCKET: Final = 4
+"""Where postmaster.pid has the directory of the socket, counted in lines from 0."""
+
+
+@contextmanager
+def use() -> Iterator[Path]:
+    """Use the embedded server, started if need be; yields the directory of its socket.
+
+    The server stays up at least as long as this context, and ends soon after the last one.
+
+    Raises:
+        ServerError: it does not start; the message ends with its log.
+    """
+    home = find_home()
+    with home.locked("users.lock", fcntl.LOCK_SH):
+        yield find_socket(home) or _start(home)
+
+
+def find_socket(home: Home) -> Path | None:
+    """Find the socket of the server if it runs and answers."""
+    try:
+        lines = (home.data / "postmaster.pid").read_bytes().splitlines()
+        socket = Path(os.fsdecode(lines[PID_FILE_SOCKET]))
+        connect(socket).close()
+    except (OSError, IndexError, psycopg.OperationalError):
+        return None
+    return socket
+
+
+def connect(socket: Path) -> psycopg.Connection:
+    """Connect to the maintenance database of the server behind a socket, as its superuser."""
+    with guard.maintenance():
+        return psycopg.connect(
+            host=str(socket),
+            port=PORT,
+            user=SUPERUSER,
+            dbname="postgres",
+            autocommit=True,
+            connect_timeout=CONNECT_SECONDS,
+        )
+
+
+def _start(home: Home) -> Path:
+    with home.locked("start.lock", fcntl.LOCK_EX):
+        if socket := find_socket(home):
+            return socket
+        with home.log.open("ab") as log:
+            supervisor = subprocess.Popen(
+                [sys.executable, "-m", "testdb.postgres.embedded.supervisor"],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
+        answer, _ = supervisor.communicate()
+        if answer:
+            return Path(os.fsdecode(answer))
+        msg = f"The embedded PostgreSQL did not start. The end of {home.log}:\n{home.log_tail()}"
+        raise ServerError(msg)
+
+
+def stop() -> bool:
+    """Have the supervisor shut the server down, whoever uses it. Tells whether there was one."""
+    home = find_home()
+    if not home.is_locked("server.lock"):
+        return False
+    if home.is_locked("supervisor.lock"):
+        os.kill(int((home.path / "supervisor.lock").read_text()), signal.SIGTERM)
+    elif find_socket(home):  # the supervisor was killed, and only Linux ends the server with it
+        os.kill(int((home.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+    with home.locked("server.lock", fcntl.LOCK_EX):
+        return True

@@ -1,0 +1,120 @@
+"""Child processes that end with their parent: the service, and examples.
+
+The parent holds the other end of the child's standard input. When the parent dies, by kill -9 too,
+that input ends, and the child ends itself.
+"""
+
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Final, NoReturn
+
+from testdb.identity.project import ROOT
+
+CLEANUP_SECONDS: Final = 5.0
+"""How long a child may clean up after SIGTERM or its parent's death, before it is killed."""
+TAIL_LINES: Final = 100
+TAIL_BYTES: Final = 20_000
+"""How much of a child's output is shown."""
+
+
+class Terminated(BaseException):
+    """SIGTERM came. No Exception, so that nobody handles it; its traceback says where it hit."""
+
+
+@contextmanager
+def spawn(
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    output: int,
+    pass_fds: Sequence[int] = (),
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Python with these arguments in a child process, stopped when the context ends.
+
+    Args:
+        arguments: what follows `python` on its command line. Everybody can see them.
+        environment: all of its environment.
+        output: the file descriptor that takes what it and its own children write.
+        pass_fds: the file descriptors that it inherits.
+    """
+    its_end, our_end = os.pipe()
+    with os.fdopen(our_end, "wb"):
+        process = subprocess.Popen(
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env=environment,
+            stdin=its_end,
+            stdout=output,
+            stderr=output,
+            pass_fds=pass_fds,
+            start_new_session=True,
+        )
+        os.close(its_end)
+        try:
+            yield process
+        finally:
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop a child: SIGTERM, and SIGKILL if that takes too long. Then kill what it has left."""
+    if process.poll() is None:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(CLEANUP_SECONDS)
+    with suppress(ProcessLookupError, PermissionError):  # none left, or on macOS only dead ones
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """Say how a child ended."""
+    if process.returncode < 0:
+        return f"was killed by {signal.Signals(-process.returncode).name}"
+    return f"ended with exit code {process.returncode}"
+
+
+def tail(output: int) -> str:
+    """Read the end of a file that children write to, without moving their place in it."""
+    start = max(0, os.fstat(output).st_size - TAIL_BYTES)
+    lines = os.pread(output, TAIL_BYTES, start).decode(errors="replace").splitlines()
+    return "\n".join(lines[-TAIL_LINES:])
+
+
+def end_with_parent() -> None:
+    """In the child: end by SIGTERM when the standard input ends, by force if that takes long."""
+
+    def watch() -> None:
+        while os.read(sys.stdin.fileno(), 1024):
+            pass
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(CLEANUP_SECONDS)
+        os._exit(128 + signal.SIGTERM)
+
+    threading.Thread(target=watch, name="end with parent", daemon=True).start()
+
+
+def raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
+    """Handle SIGTERM by an exception, so that every context is left in order: once."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise Terminated
+
+
+def main() -> None:
+    """Run a script as a child: `python -m testdb.processes.child SCRIPT [ARGUMENTS]`."""
+    signal.signal(signal.SIGTERM, raise_terminated)
+    end_with_parent()
+    sys.argv = sys.argv[1:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+if __name__ == "__main__":
+    main()

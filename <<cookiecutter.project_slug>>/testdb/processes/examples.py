@@ -1,0 +1,172 @@
+"""What an example calls first, and how examples are found and run with nothing left behind."""
+
+import ast
+import os
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from testdb.identity.disposable import Kind
+from testdb.identity.names import field
+from testdb.identity.project import ROOT
+from testdb.postgres.catalog import Entry
+from testdb.processes import child
+from testdb.processes.service import start_service
+from testdb.runs.run import RUN_ID_VARIABLE, Run, start
+
+EXAMPLES: Final = ROOT / "examples"
+TIMEOUT_SECONDS: Final = 60.0
+"""How long an example may take unless told otherwise."""
+POLL_SECONDS: Final = 0.02
+LOG_VARIABLE: Final = "TESTDB_SERVICE_LOG"
+"""`run_example` gives an example a file for the service's log: the number of its descriptor."""
+
+
+@contextmanager
+def service_client(example: str) -> Iterator[httpx.Client]:
+    """Have the service over fresh databases, and a client to call it, until the context ends.
+
+    Args:
+        example: the `__file__` of the example, whose databases these are.
+
+    Raises:
+        LifecycleError: there is no server, the migrations fail, or the service does not start.
+    """
+    log = os.environ.get(LOG_VARIABLE)
+    itself = Example(Path(example))
+    with (
+        start() as run,
+        run.databases(itself.name, Kind.EXAMPLE, role=itself.role) as databases,
+        start_service(databases, int(log) if log else None) as service,
+        httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client,
+    ):
+        yield client
+
+
+@dataclass(frozen=True)
+class Example:
+    """A script in examples/ that a person can run alone."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """What people call it: `users` for example_users.py."""
+        return self.path.stem.removeprefix("example_")
+
+    @property
+    def role(self) -> str:
+        """Stands in the names of its databases, and is no worker's or template's."""
+        return f"ex {self.name}"
+
+    @property
+    def summary(self) -> str:
+        """The first line of its docstring."""
+        docstring = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8")))
+        return (docstring or "").partition("\n")[0]
+
+    def matches(self, words: list[str]) -> bool:
+        """Tell whether one of these is its name, or a kind: a word of its name."""
+        return not {self.name, *self.name.split("_")}.isdisjoint(words)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one example."""
+
+    example: Example
+    problem: str | None
+    """None if all went well."""
+    seconds: float
+    output: str
+    service_log: str
+
+    def report(self) -> str:
+        """Say what became of it, and show what led there if that is a problem."""
+        if self.problem is None:
+            return f"{self.example.name} passed in {self.seconds:.1f} s"
+        said = f"{self.example.name} {self.problem}"
+        for title, text in (("It wrote", self.output), ("The service's log", self.service_log)):
+            if text:
+                said += f"\n{title}:\n{text}"
+        return said
+
+
+def find() -> list[Example]:
+    """Find every example: a new file is found without being listed anywhere."""
+    return [Example(path) for path in sorted(EXAMPLES.glob("example_*.py"))]
+
+
+def run_example(
+    example: Example,
+    run: Run,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    interrupted: threading.Event | None = None,
+) -> Result:
+    """Run an example as a part of this run, and drop what it leaves behind.
+
+    Args:
+        example: which one.
+        run: whose databases the example's are; they cannot outlive it.
+        timeout: seconds until it is stopped.
+        interrupted: once this is set, it is stopped too.
+    """
+    started = time.monotonic()
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
+        environment = {
+            **os.environ,
+            RUN_ID_VARIABLE: run.id,
+            LOG_VARIABLE: str(log.fileno()),
+            "PYTHONUNBUFFERED": "1",
+        }
+        with child.spawn(
+            ["-m", "testdb.processes.child", str(example.path)],
+            environment,
+            output=output.fileno(),
+            pass_fds=[log.fileno()],
+        ) as process:
+            problem = _watch(process, timeout, interrupted or threading.Event())
+        left = _drop_leftovers(run, process.pid, example)
+        if left:
+            problem = f"{problem or 'passed'}, and left {', '.join(left)} behind"
+        return Result(
+            example,
+            problem,
+            time.monotonic() - started,
+            child.tail(output.fileno()),
+            child.tail(log.fileno()),
+        )
+
+
+def _watch(
+    process: subprocess.Popen[bytes], timeout: float, interrupted: threading.Event
+) -> str | None:
+    """Wait until a child ends; returns what went wrong."""
+    deadline = time.monotonic() + timeout
+    while process.poll() is None:
+        if interrupted.wait(POLL_SECONDS):
+            return "was interrupted"
+        if time.monotonic() > deadline:
+            return f"hung: it was stopped after {timeout:g} s"
+    return child.how_it_ended(process) if process.returncode else None
+
+
+def _drop_leftovers(run: Run, pid: int, example: Example) -> list[str]:
+    """Drop what an example left: by the pid in the marker, or by the name if there is no marker."""
+
+    def is_leftover(entry: Entry) -> bool:
+        marker = entry.proven.marker
+        return entry.proven.name.role == field(example.role) or (
+            marker is not None and marker.pid == pid
+        )
+
+    return [entry.name for entry in run.drop_leftovers(is_leftover)]

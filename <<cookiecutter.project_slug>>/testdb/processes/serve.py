@@ -1,0 +1,20 @@
+"""The service as a child: `python -m testdb.processes.serve FD`, with a listening socket as FD."""
+
+import socket
+import sys
+
+import uvicorn
+
+from testdb.adapter import create_app
+from testdb.processes import child
+
+
+def main() -> None:
+    """Serve on the inherited socket until SIGTERM, or until the parent dies."""
+    child.end_with_parent()
+    config = uvicorn.Config(create_app(), timeout_graceful_shutdown=3)
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""The service in a child process: on a free port, over its own databases, gone with its parent."""
+
+import os
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Final
+
+import httpx
+
+from testdb.adapter import ENV_PREFIX, HEALTH, environment
+from testdb.identity.errors import LifecycleError
+from testdb.processes import child
+from testdb.runs.run import DatabaseSet
+
+START_SECONDS: Final = 30.0
+"""How long the service may take until it answers. Seen on 2 cores: 0.8 s."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service that answers."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Service]:
+    """Run the service over these databases until the context ends.
+
+    Args:
+        databases: which ones.
+        log: the file descriptor that takes the service's log. Without it, an exception that
+            leaves the context gets the end of the log as a note.
+
+    Raises:
+        LifecycleError: the service does not start; its log says why.
+    """
+    # Bound here and handed over, so that nobody can take the port in between. It listens already:
+    # a request waits until the service answers it, and fails when the service dies.
+    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as kept_log:
+        fd = listening.fileno()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with child.spawn(
+            ["-m", "testdb.processes.serve", str(fd)],
+            _environment(databases),
+            output=kept_log.fileno() if log is None else log,
+            pass_fds=[fd],
+        ) as process:
+            listening.close()
+            try:
+                _wait_until_it_answers(url, process)
+                yield Service(url, process)
+            except BaseException as error:
+                if log is None:
+                    child.stop(process)
+                    error.add_note(f"The service's log:\n{child.tail(kept_log.fileno())}")
+                raise
+
+
+def _environment(databases: DatabaseSet) -> dict[str, str]:
+    """Hide the settings of this environment, which may be a real deployment's, from the service."""
+    others = {key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)}
+    return others | environment(databases.urls)
+
+
+def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    try:
+        answer = httpx.get(f"{url}{HEALTH}", timeout=START_SECONDS, trust_env=False)
+    except httpx.TimeoutException:
+        msg = f"The service did not answer within {START_SECONDS:g} s."
+        raise LifecycleError(msg) from None
+    except httpx.TransportError:
+        with suppress(subprocess.TimeoutExpired):  # its socket closes before it has quite gone
+            process.wait(child.CLEANUP_SECONDS)
+        how = "hung up" if process.returncode is None else child.how_it_ended(process)
+        msg = f"The service {how} before it answered."
+        raise LifecycleError(msg) from None
+    if answer.is_error:
+        msg = f"The service answered its first request with {answer.status_code}."
+        raise LifecycleError(msg)

@@ -1,0 +1,4 @@
+"""A run and its databases, what dead runs left, what people keep, and whether migrations fit.
+
+testing, processes and tasks import it. Start with `start` and `Run.create` in run.py.
+"""

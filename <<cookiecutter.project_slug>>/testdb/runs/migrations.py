@@ -1,0 +1,50 @@
+"""Migrate databases by the service's own migrations, and tell when those have changed."""
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from hashlib import blake2b
+from importlib.metadata import version
+from pathlib import Path
+
+from alembic.util import CommandError
+from sqlalchemy import URL, NullPool, create_engine
+from sqlalchemy.exc import SQLAlchemyError
+
+from testdb.adapter import migration_files, migrations
+from testdb.identity.errors import LifecycleError
+from testdb.postgres.templates import Migrator
+
+
+def migrator_of(logical: str) -> Migrator:
+    """Hand the migrations of a logical database to whoever builds its template."""
+    tools = f"alembic {version('alembic')} sqlalchemy {version('sqlalchemy')}"
+    digest = hash_files(migration_files(logical))
+    return Migrator(logical, f"{tools} {digest}", partial(migrate, logical))
+
+
+def migrate(logical: str, url: URL) -> None:
+    """Migrate a database to the newest revision of its logical database.
+
+    Raises:
+        LifecycleError: the migrations fail.
+    """
+    try:
+        with create_engine(url, poolclass=NullPool).connect() as connection:
+            migrations.upgrade(logical, connection)
+    except (SQLAlchemyError, CommandError) as error:
+        msg = (
+            f"The migrations of the logical database {logical} fail: {error} "
+            f"Correct them in {migrations.DIRECTORY / logical}."
+        )
+        raise LifecycleError(msg) from error
+
+
+def hash_files(files: Iterable[Path]) -> str:
+    """Hash what files hold and where they are in the service; compiled Python does not count."""
+    digest = blake2b(digest_size=16)
+    for path in sorted(files):
+        if path.is_file() and path.parent.name != "__pycache__":
+            place = os.path.relpath(path, migrations.DIRECTORY)
+            digest.update(f"\0{place}\0".encode() + path.read_bytes())
+    return digest.hexdigest()

@@ -1,0 +1,78 @@
+"""What the fixtures in tests/conftest.py start from: the run, this worker, the isolation."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Final, Literal
+
+import pytest
+
+from testdb.runs import run as runs
+from testdb.runs.run import Run
+from testdb.testing.isolation import Isolation, IsolationMode
+
+RUN: Final = pytest.StashKey[Run]()
+"""Key in Config.stash: the run that this process is part of, if it needs one."""
+FAILED: Final = pytest.StashKey[bool]()
+"""Key in Item.stash: whether a phase of the test has failed."""
+_OPEN: Final = pytest.StashKey[ExitStack]()
+
+
+@pytest.fixture(scope="session")
+def run(pytestconfig: pytest.Config) -> Run:
+    """Be part of this pytest invocation, which is alive as long as its lease is held."""
+    return join_run(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def worker(pytestconfig: pytest.Config) -> str:
+    """Name this xdist worker; `main` without xdist."""
+    return worker_input(pytestconfig).get("workerid", "main")
+
+
+@pytest.fixture
+def isolation(request: pytest.FixtureRequest) -> Isolation:
+    """Say how the test is isolated: by its marker, else by rollback."""
+    marker = request.node.get_closest_marker("isolation")
+    try:
+        mode = IsolationMode(marker.args[0]) if marker else IsolationMode.ROLLBACK
+    except (IndexError, ValueError):
+        modes = ", ".join(IsolationMode)
+        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args}."
+        raise pytest.UsageError(msg) from None
+    node = request.node
+    keeps = request.config.getoption("keep_failed_db")
+    return Isolation(mode, node.nodeid, lambda: keeps and node.stash.get(FAILED, False))
+
+
+def loop_scope(
+    fixture_name: str,  # noqa: ARG001  pytest passes it
+    config: pytest.Config,
+) -> Literal["function", "session"]:
+    """Give the scope of pytest-asyncio's event loops: what holds connections lives as long."""
+    scope = config.getini("asyncio_default_fixture_loop_scope")
+    return "session" if scope == "session" else "function"
+
+
+def join_run(config: pytest.Config) -> Run:
+    """Get the run that this process is part of, joining it on first use.
+
+    Raises:
+        LifecycleError: there is no server that can be used.
+    """
+    if RUN not in config.stash:
+        run_id = worker_input(config).get("testdb_run")
+        config.stash[_OPEN] = ExitStack()
+        cold = config.getoption("cold_template")
+        config.stash[RUN] = config.stash[_OPEN].enter_context(runs.start(run_id=run_id, cold=cold))
+    return config.stash[RUN]
+
+
+def leave_run(config: pytest.Config) -> None:
+    """Let go of the lease and of the server."""
+    if _OPEN in config.stash:
+        config.stash[_OPEN].close()
+
+
+def worker_input(config: pytest.Config) -> Mapping[str, str]:
+    """Get what the controller told this worker; nothing in the controller, or without xdist."""
+    return getattr(config, "workerinput", {})

@@ -1,0 +1,193 @@
+"""The hooks: options, the run and its lease, the report header, the guard, the audit."""
+
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from testdb.adapter import LOGICAL
+from testdb.identity.errors import LifecycleError
+from testdb.identity.project import ROOT
+from testdb.postgres import Error
+from testdb.postgres.guard import guard
+from testdb.runs import migration_check
+from testdb.runs.run import KEPT_DAYS, Run
+from testdb.testing.audit import Audit, account_of
+from testdb.testing.fixtures import (
+    FAILED,
+    RUN,
+    isolation,
+    join_run,
+    leave_run,
+    run,
+    worker,
+    worker_input,
+)
+from testdb.testing.isolation import IsolationMode
+
+__all__ = ["isolation", "run", "worker"]  # pytest finds a plugin's fixtures in its namespace
+
+UNIT_TESTS: Final = (ROOT / "tests" / "unit", ROOT / "tests" / "testdb" / "unit")
+"""Tests in here reach no database; a run of nothing else needs no server."""
+CONNECTIONS_PER_WORKER: Final = 2 + 3 * len(LOGICAL)
+"""Two leases; and for each logical database what resets it, a test, and a route at once."""
+_AUDIT: Final = pytest.StashKey[Audit]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options of this plugin."""
+    group = parser.getgroup("testdb", "disposable databases")
+    group.addoption(
+        "--cold-template",
+        action="store_true",
+        help="migrate anew, into a template that goes with the run, whatever is cached",
+    )
+    group.addoption(
+        "--keep-failed-db",
+        action="store_true",
+        help=f"keep the databases of tests that fail for {KEPT_DAYS:g} days, to look at them",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line(
+        "markers", "isolation(mode): how the test is isolated: rollback (the default), reset, clone"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have migrations checked and templates ready before the first test, once for all workers."""
+    config = session.config
+    if worker_input(config) or config.option.collectonly or not _needs_databases(config):
+        return
+    try:
+        migration_check.check_heads()
+        run = join_run(config)
+        needed = _workers(config) * CONNECTIONS_PER_WORKER
+        run.server.check_connection_limit(run.connection, needed)
+        for logical in LOGICAL:
+            run.template(logical)
+        _check_models_once(config, run)
+    except (LifecycleError, Error) as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def _check_models_once(config: pytest.Config, run: Run) -> None:
+    """Check again when the code of the service has changed; always where pytest has no cache."""
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    fingerprint = migration_check.fingerprint()
+    if cache is None or cache.get("testdb/checked", None) != fingerprint:
+        migration_check.check_models(run)
+    if cache is not None:
+        cache.set("testdb/checked", fingerprint)
+
+
+def _workers(config: pytest.Config) -> int:
+    return len(config.getoption("tx", [])) or 1
+
+
+def _needs_databases(config: pytest.Config) -> bool:
+    paths = (Path(argument.partition("::")[0]).resolve() for argument in config.args)
+    return not all(_is_unit_test(path) for path in paths)
+
+
+def _is_unit_test(path: Path) -> bool:
+    return any(path.is_relative_to(folder) for folder in UNIT_TESTS)
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Say what the run runs on, so that two environments can be compared."""
+    run = config.stash.get(RUN, None)
+    if run is None:
+        return []
+    ready = ", ".join(run.template(logical).describe() for logical in LOGICAL)
+    databases = f"{_workers(config)} x {' + '.join(LOGICAL)}"
+    return [
+        f"testdb: {run.server.describe(run.connection)}",
+        f"testdb: run {run.id}; {ready}",
+        f"testdb: databases {databases}, isolation {IsolationMode.ROLLBACK} unless marked",
+    ]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Stop the run if its server has gone, or a sweep took it for dead; renew a lost lease.
+
+    From here on connections carry the test's name, and a unit test opens none.
+    """
+    guard.label = item.nodeid
+    guard.is_closed = _is_unit_test(item.path)
+    if run := item.config.stash.get(RUN, None):
+        try:
+            run.renew_lease()
+        except LifecycleError as error:
+            item.session.shouldstop = str(error)
+            pytest.fail(str(error), pytrace=False)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Remember whether a test failed, for --keep-failed-db."""
+    report = yield
+    item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Fail a test that was refused a connection, even if it swallows the error; stop the run."""
+    guard.is_closed = False
+    yield
+    if guard.refusals:
+        first, *_ = guard.refusals
+        guard.refusals.clear()
+        item.session.shouldfail = first
+        pytest.fail(first, pytrace=False)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no type for it
+    """Tell a worker which run it belongs to."""
+    run = node.config.stash.get(RUN, None)
+    node.workerinput["testdb_run"] = run.id if run else None
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
+    """Hear from a worker what it did; one that crashed says nothing."""
+    audit = node.config.stash.setdefault(_AUDIT, Audit())
+    audit.add(*getattr(node, "workeroutput", {}).get("testdb", (0, 0, 0, [])))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Drop what is left of the run, and fail it if that should have gone before."""
+    config = session.config
+    if RUN not in config.stash:
+        return
+    run = config.stash[RUN]
+    if worker_input(config):
+        told: dict[str, Any] = getattr(config, "workeroutput", {})
+        told["testdb"] = account_of(run)
+        return
+    audit = config.stash.setdefault(_AUDIT, Audit())
+    audit.close(run)
+    if audit.has_failed and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the audit."""
+    if audit := terminalreporter.config.stash.get(_AUDIT, None):
+        for line, colors in audit.lines():
+            terminalreporter.write_line(f"testdb: {line}", **colors)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Let go of the lease and of the server."""
+    leave_run(config)

@@ -1,0 +1,153 @@
+"""The embedded server starts once, serves many, ends with its last user, and survives the rest."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.process import Processes
+from harness import embedded
+from harness.embedded import command_of
+from harness.project import Project
+from harness.watching import children, kill, wait_until
+
+LOCKS = ("users.lock", "server.lock", "supervisor.lock", "start.lock")
+
+
+@pytest.fixture
+def own(embedded_project: Project, homes: Path) -> Iterator[Project]:
+    """The project with a home for its server that nobody else uses."""
+    home = embedded.new_home(homes)
+    yield embedded_project.with_shell(TESTDB_HOME=str(home))
+    embedded.stop(home)
+
+
+def home_of(socket: str) -> Path:
+    return Path(socket).parent
+
+
+def supervisor(home: Path) -> int:
+    return int((home / "supervisor.lock").read_text())
+
+
+def wait_for_the_end(home: Path, *pids: int) -> None:
+    for pid in pids:
+        wait_until(lambda: not command_of(pid), f"process {pid} lives on")  # noqa: B023
+    assert not list(home.glob("data-*/postmaster.pid"))
+
+
+def test_eight_at_once_start_one_server(processes: Processes, own: Project) -> None:
+    with processes(own, 8) as users:
+        for user in users:
+            user.tell("use_embedded")
+        sockets = {user.answer() for user in users}
+        assert len(sockets) == 1, f"they use several servers: {sockets}"
+        home = home_of(sockets.pop())
+        pids = own.postmaster(), supervisor(home)
+        for user in users[:-1]:  # all but one
+            user.kill()
+        assert users[-1].ask("plan") == {}
+        assert (own.postmaster(), supervisor(home)) == pids
+        users[-1].kill()
+        wait_for_the_end(home, *pids)
+
+
+def test_it_stays_for_a_kept_database_until_that_is_dropped(
+    processes: Processes, own: Project
+) -> None:
+    run = own.run("invoke", "db.create").find(r"db\.drop (\w+)")[1]
+    with processes(own) as (user,):
+        home = home_of(user.ask("use_embedded"))
+        pids = own.postmaster(), supervisor(home)
+    own.run("invoke", "server.status").expect("running")
+    assert (own.postmaster(), supervisor(home)) == pids, "it ended although a database is kept"
+    own.run("invoke", "db.drop", run)
+    wait_for_the_end(home, *pids)
+
+
+def test_stop_ends_it_though_a_database_is_kept(processes: Processes, own: Project) -> None:
+    with processes(own) as (user,):
+        user.ask("start")
+        user.ask("create", worker="person", kept_days=1)
+    assert own.postmaster(), "it ended although a database is kept"
+    own.run("invoke", "server.stop").expect("Stopped.")
+    assert not own.postmaster()
+    own.run("invoke", "server.stop").expect("does not run")
+    own.run("invoke", "db.list").expect("person")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent")
+def test_it_ends_with_its_supervisor(processes: Processes, own: Project) -> None:
+    with processes(own, 2) as (user, next_user):
+        home = home_of(user.ask("use_embedded"))
+        server = own.postmaster()
+        kill(supervisor(home))
+        wait_for_the_end(home, server)
+        next_user.ask("use_embedded")
+        assert next_user.ask("plan") == {}
+
+
+def test_no_second_one_starts_on_its_data(processes: Processes, own: Project) -> None:
+    with processes(own, 2) as (user, next_user):
+        socket = user.ask("use_embedded")
+        server = own.postmaster()
+        os.kill(server, signal.SIGSTOP)  # it has yet to hear that its supervisor is gone
+        try:
+            kill(supervisor(home_of(socket)))
+            (Path(socket) / ".s.PGSQL.5432").unlink()
+            next_user.tell("use_embedded")
+            assert not next_user.has_answered(2), "a second server started on the same data"
+        finally:
+            os.kill(server, signal.SIGCONT)
+        next_user.answer()
+        assert next_user.ask("plan") == {}
+
+
+@pytest.mark.parametrize("victims", ["postmaster", "postmaster and supervisor", "a backend"])
+def test_the_next_user_starts_it_anew(processes: Processes, own: Project, victims: str) -> None:
+    with processes(own, 2) as (user, next_user):
+        home = home_of(user.ask("use_embedded"))
+        user.ask("start")
+        names, server = user.ask("create", worker="main"), own.postmaster()
+        if victims == "a backend":
+            kill(next(pid for pid in children(server) if b"idle" in command_of(pid)))
+        else:
+            supervisor_pid = supervisor(home)
+            os.kill(server, signal.SIGSTOP)  # so that it does not end by itself first
+            if "supervisor" in victims:
+                kill(supervisor_pid)
+            kill(server)
+            wait_until(lambda: not command_of(supervisor_pid), "the supervisor lives on")
+        next_user.ask("use_embedded")
+        assert next_user.ask("plan").keys() >= set(names)
+
+
+def test_what_a_crash_left_does_not_stop_it(processes: Processes, own: Project) -> None:
+    """The pid in postmaster.pid is somebody else's now, who runs as the same user."""
+    with processes(own) as (user,):
+        home = home_of(user.ask("use_embedded"))
+        pid_file = next(home.glob("data-*/postmaster.pid"))
+        lines = pid_file.read_text().splitlines()
+        pids = own.postmaster(), supervisor(home)
+    wait_for_the_end(home, *pids)
+    account = {} if os.geteuid() else {"user": pid_file.parent.stat().st_uid}
+    foreign = subprocess.Popen(["sleep", "600"], **account)
+    try:
+        pid_file.write_text("\n".join([str(foreign.pid), *lines[1:]]) + "\n")
+        for name in LOCKS:
+            (home / name).write_text(str(foreign.pid))
+        (home / "socket").mkdir(exist_ok=True)
+        (home / "socket" / ".s.PGSQL.5432").touch()
+        (home / "socket" / ".s.PGSQL.5432.lock").write_text(f"{foreign.pid}\n")
+        (home / "data.new").mkdir()
+        with processes(own) as (user,):
+            user.ask("use_embedded")
+            assert user.ask("plan") == {}
+        assert foreign.poll() is None, "a process that is not ours was ended"
+    finally:
+        foreign.kill()
+        foreign.wait()

@@ -1,0 +1,75 @@
+"""The guard: tests reach no database that is not disposable, and unit tests reach none at all."""
+
+from pathlib import Path
+
+from harness.external import ExternalServer
+from harness.parameters import no_workers_by_default
+from harness.project import Project
+from harness.suite import write
+
+CARELESS = '''
+"""A module of the service whose author made an engine for a real database, at import."""
+
+from sqlalchemy import create_engine, text
+
+engine = create_engine("{url}")
+
+
+def count():
+    with engine.connect() as connection:
+        return connection.scalar(text("SELECT 1"))
+'''
+
+SWALLOWS = """
+import my_service.careless
+
+
+def test_swallows_the_refusal(run):
+    try:
+        my_service.careless.count()
+    except Exception:
+        pass
+"""
+
+REACHES = """
+def test_reaches(databases):
+    pass
+
+
+def test_connects():
+    import psycopg
+    psycopg.connect("host=127.0.0.1 dbname=x")
+"""
+
+
+@no_workers_by_default
+def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
+    project: Project, external_server: ExternalServer, workers: str
+) -> None:
+    careless = project.write(
+        "src/my_service/careless.py", CARELESS.format(url=f"{external_server.url}/precious")
+    )
+    command = ("pytest", write(project, SWALLOWS), "-n", workers)
+    with external_server.database("precious") as connection:
+        used = project.run(*command, code=None)
+        project.write(careless, (project / careless).read_text() + "\n\ncount()\n")
+        at_import = project.run(*command, code=None)
+        sessions = "SELECT sessions FROM pg_stat_database WHERE datname = 'precious'"
+        assert connection.execute(sessions).fetchall() == [(0,)]
+    for done in (used, at_import):
+        done.expect("'precious' was refused: it is not disposable")
+        if done.code == 0:
+            done.fail("to fail")
+
+
+def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
+    path = project.write("tests/unit/test_written.py", REACHES)
+    for test in ("test_reaches", "test_connects"):
+        done = project.run("pytest", f"{path}::{test}", code=1)
+        done.expect("Unit tests reach no database: move the test to tests/integration.")
+
+
+def test_a_database_of_real_life_is_never_the_default(project: Project, tmp_path: Path) -> None:
+    """Scenario B: their fixture took whatever URL was configured; here it is not even read."""
+    env = {"MY_SERVICE_DATABASE_URLS__MAIN": f"postgresql:///{tmp_path.name}?host={tmp_path}"}
+    project.run("pytest", "tests/integration/test_health.py", env=env).expect("1 passed")
