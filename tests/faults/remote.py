@@ -18,8 +18,8 @@ from typing import Any, TextIO
 
 import psycopg
 from psycopg import sql
-from testdb.identity.errors import LifecycleError
 from testdb.identity.disposable import Disposable, Kind, Marker, Purpose, prove
+from testdb.identity.errors import LifecycleError
 from testdb.identity.names import TEMPLATE, Name, new_run_id
 from testdb.identity.project import PROJECT
 from testdb.postgres import databases
