@@ -63,8 +63,8 @@ def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
 
 
 def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
-    path = project.write("tests/unit/test_written.py", REACHES)
-    for test in ("test_reaches", "test_connects"):
+    for folder, test in (("tests/unit", "test_reaches"), ("tests/testdb/unit", "test_connects")):
+        path = project.write(f"{folder}/test_written.py", REACHES)
         done = project.run("pytest", f"{path}::{test}", code=1)
         done.expect("Unit tests reach no database: move the test to tests/integration.")
 

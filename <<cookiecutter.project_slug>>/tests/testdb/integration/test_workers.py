@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from sqlalchemy import create_engine, func, select, text
+from sqlalchemy import NullPool, create_engine, func, select, text
 from sqlalchemy.orm import Session
 
 from <<cookiecutter.package_name>>.users import User
 
 from testdb.identity.disposable import Kind
+from testdb.identity.errors import RefusedError
 from testdb.identity.names import field, parse
 from testdb.runs.run import DatabaseSet, Run
 
@@ -53,3 +54,12 @@ def test_every_worker_commits_the_same_email(
     name = parse(str(sync_session.scalar(select(func.current_database()))))
     assert name == databases.names["main"]
     assert name.role == field(worker)
+
+
+def test_names_that_are_in_use_are_refused_and_what_has_them_stays(run: Run) -> None:
+    with run.databases("twice", Kind.WORKER) as databases:
+        with pytest.raises(RefusedError, match="has databases of 'twice' already"):
+            run.create("twice", Kind.WORKER)
+        engine = create_engine(databases.urls["main"], poolclass=NullPool)
+        with Session(engine) as session:
+            assert session.scalar(select(func.count()).select_from(User)) == 0
