@@ -429,7 +429,7 @@ MUTANTS: Final = {
         ),
         Mutant(
             "one app serves all event loops",
-            "testdb/testing/isolation.py",
+            "testdb/testing/fixtures.py",
             'return "session" if scope == "session" else "function"',
             'return "session" if scope else "function"',
             LOOPS,
