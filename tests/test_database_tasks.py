@@ -33,6 +33,9 @@ def test_two_logical_databases_come_and_go_together(
     assert len({name.split("_")[2] for name in created}) == 1, "they belong to several runs"
     project.run("invoke", "db.drop", created[0].split("_")[2])
     assert external_server.in_use() == []
+    template, *_ = (name for name in external_server.databases().values() if "_template_" in name)
+    refused = project.run("invoke", "db.drop", template.split("_")[2], code=1)
+    refused.expect("There is no database or run")
 
     project.write("examples/example_tells.py", TELLS)
     told = json.loads(project.run("python", "examples/example_tells.py").stdout)

@@ -80,7 +80,8 @@ def find(connection: psycopg.Connection, names: Iterable[Name | str]) -> tuple[E
 
 def of_run(connection: psycopg.Connection, run: str) -> tuple[Entry, ...]:
     """Find the databases of a run."""
-    return _look(connection, "WHERE starts_with(datname, %s)", prefix_of(run)).entries
+    found = _look(connection, "WHERE starts_with(datname, %s)", prefix_of(run)).entries
+    return tuple(entry for entry in found if entry.proven.name.run == run)
 
 
 def _look(

@@ -84,7 +84,9 @@ class Run:
         if not self.lease.renew():
             return False
         self._templates.clear()  # their locks went with the connection
-        if swept := self._present - {entry.name for entry in self.entries()}:
+        before = frozenset(self._present)
+        found = {entry.name for entry in self.entries()}
+        if swept := (before & self._present) - found:  # a thread may have dropped some meanwhile
             msg = (
                 f"Run {self.id} lost the connection that held its lease, and a sweep dropped "
                 f"{', '.join(sorted(swept))}. Start a new run."
