@@ -92,7 +92,7 @@ long = pytest.mark.long
         ),
     ],
 )
-def test_tests_of_all_ways_never_meet(
+def test_tests_of_all_modes_never_meet(
     project: Project, workers: str, loops: str, each: int, seeds: int
 ) -> None:
     path = write(project, MIXED.format(each=each))

@@ -28,7 +28,7 @@ TWO_WORKERS: Final = (
     "test_parallel_runs.py"
     "::test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both"
 )
-NEVER_MEET: Final = "test_isolation.py::test_tests_of_all_ways_never_meet"
+NEVER_MEET: Final = "test_isolation.py::test_tests_of_all_modes_never_meet"
 LOOPS: Final = "test_event_loops.py::test_many_async_tests_share_no_loop_and_leak_no_connection"
 REFUSED: Final = (
     "test_guard.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
@@ -37,6 +37,7 @@ MISBEHAVES: Final = (
     "test_misbehaving_tests.py::test_a_test_that_misbehaves_is_named_and_the_others_pass"
 )
 BAD_EXAMPLES: Final = "test_examples.py::test_e2e_goes_red_for_each_bad_example_and_no_other"
+PAST_THE_ROOMS: Final = "test_bake.py::test_an_import_past_the_rooms_breaks_a_contract"
 LINTED: Final = "test_bake.py::test_it_is_formatted_and_linted_as_generated"
 
 
@@ -561,6 +562,30 @@ MUTANTS: Final = {
             "        self._clones.close()\n        self._drop()\n",
             "        self._clones.close()\n",
             "test_external_server.py::test_an_external_server_is_used_and_left_as_it_was",
+        ),
+    ),
+    "In testdb imports go one way, only `postgres` speaks PostgreSQL, and only `adapter` knows the "
+    "service": (
+        Mutant(
+            "postgres may import the adapter",
+            "pyproject.toml",
+            '"testdb.postgres | testdb.adapter"',
+            '"testdb.postgres : testdb.adapter"',
+            PAST_THE_ROOMS,
+        ),
+        Mutant(
+            "any room may import psycopg",
+            "pyproject.toml",
+            'forbidden_modules = ["psycopg"]',
+            'forbidden_modules = ["tarfile"]',
+            PAST_THE_ROOMS,
+        ),
+        Mutant(
+            "circles are allowed",
+            "pyproject.toml",
+            'ancestors = ["testdb"]',
+            'ancestors = ["tasks"]',
+            PAST_THE_ROOMS,
         ),
     ),
     "Generated code is formatted, lint-clean and typed, with no fixing pass": (
