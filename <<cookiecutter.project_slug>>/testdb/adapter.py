@@ -33,7 +33,7 @@ __all__ = [
 ]
 
 SERVICE: Final = "service"
-"""The application_name of the service's sessions, wherever it runs on disposable databases."""
+"""The application_name of the service's sessions where it runs in the process of the tests."""
 LOGICAL: Final = tuple(LOGICAL_DATABASES)
 """The logical databases, made and dropped together."""
 HEALTH: Final = "/health"
@@ -52,9 +52,13 @@ def migration_files(logical: str) -> Iterable[Path]:
 
 
 def settings(urls: Mapping[str, URL]) -> Settings:
-    """Make the service's settings for these databases."""
+    """Make the service's settings for these databases; its sessions show under its name."""
+    labelled = {
+        logical: url.update_query_dict({"application_name": SERVICE})
+        for logical, url in urls.items()
+    }
     return Settings(
-        database_urls={logical: SecretStr(_labelled(url)) for logical, url in urls.items()},
+        database_urls={logical: SecretStr(_render(url)) for logical, url in labelled.items()},
         development_mailbox=True,  # demo
     )
 
@@ -63,12 +67,10 @@ def environment(urls: Mapping[str, URL]) -> dict[str, str]:
     """Spell the settings as environment variables. They hold the password: show them to nobody."""
     prefix = f"{ENV_PREFIX}DATABASE_URLS__"
     return {
-        **{f"{prefix}{logical.upper()}": _labelled(url) for logical, url in urls.items()},
+        **{f"{prefix}{logical.upper()}": _render(url) for logical, url in urls.items()},
         f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
     }
 
 
-def _labelled(url: URL) -> str:
-    """Render a URL with its password; what connects by it shows under the service's name."""
-    labelled = url.update_query_dict({"application_name": SERVICE})
-    return labelled.render_as_string(hide_password=False)
+def _render(url: URL) -> str:
+    return url.render_as_string(hide_password=False)

@@ -126,8 +126,8 @@ MUTANTS: Final = {
         Mutant(
             "processes of a run hold no lease",
             "testdb/postgres/leases.py",
-            'if _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(self._run)):',
-            "if connection:",
+            "            _take_shared(connection, self._run)\n",
+            "            pass\n",
             LIVING,
         ),
         Mutant(
@@ -387,8 +387,8 @@ MUTANTS: Final = {
         Mutant(
             "rollback commits",
             "testdb/testing/sessions.py",
-            "    if isolation.should_keep():\n        connection.commit()",
-            "    if isolation:\n        connection.commit()",
+            "        if isolation.should_keep():\n            connection.commit()",
+            "        if isolation:\n            connection.commit()",
             NEVER_MEET,
         ),
         Mutant(
@@ -485,8 +485,8 @@ MUTANTS: Final = {
         Mutant(
             "what a crashed worker had stays",
             "testdb/testing/audit.py",
-            "left = run.drop_leftovers(lambda entry: not entry.is_kept)",
-            "left = list[Any]()",
+            "run.drop_leftovers(lambda entry: not entry.is_kept)",
+            "run.drop_leftovers(lambda entry: False)",
             MISBEHAVES,
         ),
         Mutant(

@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import LiteralString, cast
 
@@ -13,7 +12,6 @@ from testdb.identity.disposable import Disposable, Marker, Purpose
 from testdb.identity.errors import RefusedError
 from testdb.identity.names import Name
 from testdb.identity.project import PROJECT
-from testdb.postgres import catalog
 
 END_MILLISECONDS = 5000
 """How long to wait for a session to end."""
@@ -47,7 +45,6 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(str(name)), source)
     if strategy is not None:
         statement += sql.SQL(" STRATEGY ") + sql.SQL(strategy)
-    connection.execute(statement)
     created = _server_clock(connection)
     marker = Marker(
         **purpose.model_dump(),
@@ -57,6 +54,7 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
         created=created,
         kept_until=None if kept_days is None else created + timedelta(days=kept_days),
     )
+    connection.execute(statement)
     _write_marker(connection, name, marker)
 
 
@@ -72,20 +70,6 @@ def _server_clock(connection: psycopg.Connection) -> datetime:
     """Read the server's clock: the only one that hosts which share a server agree on."""
     ((now,),) = connection.execute("SELECT clock_timestamp()").fetchall()
     return cast("datetime", now)
-
-
-def drop_named(
-    connection: psycopg.Connection, names: Iterable[Name], *, end_sessions: bool = False
-) -> list[str]:
-    """Drop those of these databases that are on the server; returns their names.
-
-    Raises:
-        RefusedError: as `drop`.
-    """
-    found = catalog.find(connection, names)
-    for entry in found:
-        drop(connection, entry.proven, end_sessions=end_sessions)
-    return [entry.name for entry in found]
 
 
 def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bool = False) -> None:

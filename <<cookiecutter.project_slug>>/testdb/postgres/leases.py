@@ -34,14 +34,12 @@ class Lease:
 
     def _hold(self) -> psycopg.Connection:
         connection = self._connect()
-        if _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(self._run)):
-            return connection
-        connection.close()
-        msg = (
-            f"Run {self._run} is being swept: its lease was lost and a sweep holds it. "
-            "Start a new run."
-        )
-        raise ServerError(msg)
+        try:
+            _take_shared(connection, self._run)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def renew(self) -> bool:
         """Take the lock again if its connection was lost. Tells whether it was; costs 5 µs if not.
@@ -96,6 +94,12 @@ def held(connection: psycopg.Connection) -> set[int]:
         " (SELECT oid FROM pg_database WHERE datname = current_database())"
     )
     return {int.from_bytes(high.to_bytes(4) + low.to_bytes(4), signed=True) for high, low in rows}
+
+
+def _take_shared(connection: psycopg.Connection, run: str) -> None:
+    if not _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(run)):
+        msg = f"Run {run} is being swept: its lease was lost and a sweep holds it. Start a new run."
+        raise ServerError(msg)
 
 
 def _ask(connection: psycopg.Connection, query: LiteralString, key: int) -> bool:

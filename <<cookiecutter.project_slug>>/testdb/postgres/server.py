@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, LiteralString
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -147,6 +148,14 @@ class Server:
             f"The server of {SERVER_URL_VARIABLE} ({self.url}) cannot be used: {reason} "
             "Correct the URL, start the server, or unset the variable to use the embedded one."
         )
+
+
+def is_in_transaction(driver_connection: object) -> bool:
+    """Tell whether a connection of psycopg is in a transaction that no error has ended."""
+    return (
+        isinstance(driver_connection, psycopg.AsyncConnection | psycopg.Connection)
+        and driver_connection.info.transaction_status is TransactionStatus.INTRANS
+    )
 
 
 @contextmanager

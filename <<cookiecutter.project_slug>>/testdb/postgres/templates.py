@@ -18,7 +18,7 @@ from sqlalchemy import URL
 
 from testdb.identity.disposable import Kind, Purpose, prove
 from testdb.identity.names import BUILDING, COLD, TEMPLATE, Name
-from testdb.postgres import databases, leases
+from testdb.postgres import catalog, databases, leases
 from testdb.postgres.server import Server
 
 FORMAT: Final = "2"
@@ -144,7 +144,7 @@ def _build(
     started = time.monotonic()
     building = Name.of(run, BUILDING, migrator.logical)
     # A process of this run was killed and left the one, or a killed sweep the other.
-    databases.drop_named(connection, [building, final])
+    _drop(connection, building, final)
     purpose = Purpose(
         run=run,
         worker=final.role,
@@ -158,7 +158,7 @@ def _build(
         migrator.migrate(server.url_of(str(building)))
         _publish(connection, building, final)
     except BaseException:
-        databases.drop_named(connection, [building])
+        _drop(connection, building)
         raise
     seconds = time.monotonic() - started
     return Template(final, server.clone_strategy, _settings(connection, final), seconds)
@@ -175,3 +175,8 @@ def _publish(connection: psycopg.Connection, building: Name, final: Name) -> Non
                 building=sql.Identifier(str(building)), final=sql.Identifier(str(final))
             )
         )
+
+
+def _drop(connection: psycopg.Connection, *names: Name) -> None:
+    for entry in catalog.find(connection, names):
+        databases.drop(connection, entry.proven)

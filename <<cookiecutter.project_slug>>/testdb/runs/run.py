@@ -59,7 +59,8 @@ class Run:
         """How often the lease was lost and taken again."""
         self._present: set[str] = set()
         """What must be on the server now."""
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[tuple[Connection, str], Template] = {}
+        """By the connection that holds their locks."""
         self.lease = self.new_lease()
 
     def new_lease(self) -> Lease:
@@ -83,7 +84,6 @@ class Run:
         """
         if not self.lease.renew():
             return False
-        self._templates.clear()  # their locks went with the connection
         before = frozenset(self._present)
         found = {entry.name for entry in self.entries()}
         if swept := (before & self._present) - found:  # a thread may have dropped some meanwhile
@@ -95,17 +95,18 @@ class Run:
         self.renewed += 1
         return True
 
-    def template(self, logical: str) -> Template:
+    def template(self, logical: str, connection: Connection | None = None) -> Template:
         """Find, build or wait for the template of a logical database.
 
         Raises:
             LifecycleError: its migrations fail.
         """
-        if logical not in self._templates:
-            self._templates[logical] = templates.ensure(
-                self.connection, self.server, self.id, migrator_of(logical), cold=self._cold
+        over = connection or self.connection
+        if (over, logical) not in self._templates:
+            self._templates[over, logical] = templates.ensure(
+                over, self.server, self.id, migrator_of(logical), cold=self._cold
             )
-        return self._templates[logical]
+        return self._templates[over, logical]
 
     def create(
         self,
@@ -140,7 +141,7 @@ class Run:
         try:
             for logical, name in names.items():
                 purpose = Purpose(run=self.id, worker=worker, logical=logical, kind=kind, role=role)
-                template = self.template(logical)
+                template = self.template(logical, over)
                 templates.clone(over, template, name, purpose, kept_days=kept_days)
                 self.created.append(str(name))
                 self._present.add(str(name))
@@ -153,7 +154,9 @@ class Run:
         """Drop what `create` made, ending whatever sessions this run left open on it."""
         self._present.difference_update(map(str, made.names.values()))
         over = connection or self.connection
-        self.dropped += databases.drop_named(over, made.names.values(), end_sessions=True)
+        for entry in catalog.find(over, made.names.values()):
+            databases.drop(over, entry.proven, end_sessions=True)
+            self.dropped.append(entry.name)
 
     def keep(
         self, made: DatabaseSet, why: str, *, role: str | None = None, days: float = KEPT_DAYS
@@ -167,12 +170,11 @@ class Run:
             kept = databases.keep(self.connection, entry.proven, days=days, role=role)
             self.kept.append((why, psql_uri(self.server.url_of(str(kept)))))
 
-    def drop_leftovers(self, is_leftover: Callable[[Entry], bool]) -> list[Entry]:
-        """Drop databases of this run that should have gone before; returns them."""
-        left = [entry for entry in self.entries() if is_leftover(entry)]
-        for entry in left:
+    def drop_leftovers(self, is_leftover: Callable[[Entry], bool]) -> Iterator[Entry]:
+        """Drop databases of this run that should have gone before; yields each when it has gone."""
+        for entry in filter(is_leftover, self.entries()):
             databases.drop(self.connection, entry.proven, end_sessions=True)
-        return left
+            yield entry
 
     @contextmanager
     def databases(

@@ -37,9 +37,10 @@ class Audit:
         """Drop what the run has left, in its last process, and add what that process did."""
         try:
             run.renew_lease()
-            left = run.drop_leftovers(lambda entry: not entry.is_kept)
-            # A cold template goes with its run, and was not counted.
-            self.left = [entry.name for entry in left if not entry.proven.is_template]
+            for entry in run.drop_leftovers(lambda entry: not entry.is_kept):
+                # A cold template goes with its run, and was not counted.
+                if not entry.proven.is_template:
+                    self.left.append(entry.name)
         except (LifecycleError, Error) as error:
             self.problem = str(error)
         self.add(*account_of(run))

@@ -118,14 +118,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     From here on connections carry the test's name, and a unit test opens none.
     """
-    guard.label = item.nodeid
-    guard.is_closed = _is_unit_test(item.path)
     if run := item.config.stash.get(RUN, None):
         try:
             run.renew_lease()
         except LifecycleError as error:
             item.session.shouldstop = str(error)
             pytest.fail(str(error), pytrace=False)
+    guard.label = item.nodeid
+    guard.is_closed = _is_unit_test(item.path)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -5,11 +5,11 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, text
-from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
 from testdb.adapter import SERVICE, Databases
+from testdb.postgres.server import is_in_transaction
 from testdb.runs.run import DatabaseSet
 from testdb.testing.isolation import Isolation, IsolationError, IsolationMode
 
@@ -53,12 +53,11 @@ async def rollback(databases: Databases, isolation: Isolation) -> AsyncIterator[
 
 def _end(connection: Connection, isolation: Isolation) -> None:
     """Check deferred constraints; commit what a person wants to look at, else it is rolled back."""
-    try:
+    # A statement that failed outside of any savepoint has ended the transaction already.
+    if is_in_transaction(connection.connection.driver_connection):
         connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
-    except (InternalError, OperationalError):
-        return  # the transaction has ended before: by an error outside of any savepoint, for one
-    if isolation.should_keep():
-        connection.commit()
+        if isolation.should_keep():
+            connection.commit()
 
 
 class OverlapDetector:
