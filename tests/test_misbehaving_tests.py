@@ -20,8 +20,11 @@ MISBEHAVING = '''
 import os
 import time
 
+import httpx
 import pytest
 from sqlalchemy import create_engine, text
+
+from testdb.processes.service import start_service
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -41,6 +44,12 @@ def test_leaks_an_engine(databases):
     globals()["engine"] = engine = create_engine(databases.urls["main"])
     with engine.connect():
         pass
+
+
+@pytest.mark.isolation("clone")
+def test_leaves_a_service_running(databases):
+    globals()["service"] = service = start_service(databases)
+    httpx.get(service.__enter__().url + "/users").raise_for_status()
 
 
 @pytest.mark.timeout(2, func_only=True)
@@ -64,6 +73,7 @@ async def test_crashes(client):
 NAMED: Final = {
     "a transaction left open": r"test_leaves_a_transaction_open left sessions open.*idle in tran",
     "a connection left open": r"test_leaks_an_engine left sessions open.*by .*test_leaks_an_engine",
+    "a service left running": r"test_leaves_a_service_running left sessions open, which were ended",
     "a test that hangs": r"FAILED .*test_hangs - Failed: Timeout",
     "a deferred constraint, violated": r"ERROR .*test_defers - sqlalchemy.exc.Integri",
     "a worker that crashed": r"worker 'gw\d+' crashed while running '.*test_crashes'",

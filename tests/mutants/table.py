@@ -476,6 +476,14 @@ MUTANTS: Final = {
             MISBEHAVES,
         ),
         Mutant(
+            "the sessions of a child pass for the pool",
+            "testdb/adapter.py",
+            '**{f"{prefix}{logical.upper()}": _render(url) for logical, url in urls.items()},',
+            '**{f"{prefix}{logical.upper()}": _render(url.update_query_dict('
+            '{"application_name": SERVICE})) for logical, url in urls.items()},',
+            MISBEHAVES,
+        ),
+        Mutant(
             "deferred constraints are never checked",
             "testdb/testing/sessions.py",
             'connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))',
