@@ -63,10 +63,11 @@ def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
 
 
 def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
-    for folder, test in (("tests/unit", "test_reaches"), ("tests/testdb/unit", "test_connects")):
+    for folder in ("tests/unit", "tests/testdb/unit"):
         path = project.write(f"{folder}/test_written.py", REACHES)
-        done = project.run("pytest", f"{path}::{test}", code=1)
-        done.expect("Unit tests reach no database: move the test to tests/integration.")
+        for test in ("test_reaches", "test_connects"):
+            done = project.run("pytest", f"{path}::{test}", code=1)
+            done.expect("Unit tests reach no database: move the test to tests/integration.")
 
 
 def test_a_database_of_real_life_is_never_the_default(project: Project, tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_server_out_of_reach(refusal: Refusal) -> None:
         said = refusal(url(nobody_listens.getsockname()[1], ROLE, OTHER_PASSWORD))
     assert "Connection refused" in said
     assert "The server of TESTDB_SERVER_URL" in said
-    assert "unset the variable to use the embedded one" in said
+    assert "unset TESTDB_SERVER_URL to use the embedded one" in said
 
 
 @pytest.mark.parametrize("wrong", ["mysql://u@h", "nonsense", "postgresql://u@h:port"])

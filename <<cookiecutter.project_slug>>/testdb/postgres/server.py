@@ -146,7 +146,8 @@ class Server:
             return f"The embedded PostgreSQL went away: {reason} The next run starts it anew."
         return (
             f"The server of {SERVER_URL_VARIABLE} ({self.url}) cannot be used: {reason} "
-            "Correct the URL, start the server, or unset the variable to use the embedded one."
+            f"Correct the URL, start the server, or unset {SERVER_URL_VARIABLE} to use the "
+            "embedded one."
         )
 
 
