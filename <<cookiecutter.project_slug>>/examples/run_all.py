@@ -3,11 +3,11 @@
 python examples/run_all.py [NAME ...] [--skip NAME ...] [-n N] [--timeout SECONDS]
 
 A NAME is that of an example (`users` for example_users.py) or a kind: a word of several names.
-The exit code is 0 if all passed, 1 if any failed, 2 if they cannot be run, 130 after Ctrl-C.
+The exit code is 0 if all passed, 1 if any failed, 2 if they cannot be run, 130 after Ctrl-C
+and 143 after SIGTERM.
 """
 
 import argparse
-import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -35,12 +35,15 @@ def main() -> int:
         if not example.matches(options.skip)
         and (not options.names or example.matches(options.names))
     ]
-    signal.signal(signal.SIGTERM, child.raise_terminated)
+    child.terminate_in_order()
     try:
         results = _run(chosen, options.jobs, options.timeout)
     except LifecycleError as error:
         print(error, file=sys.stderr)
         return 2
+    except child.Terminated:
+        print("Terminated: every example was stopped.", file=sys.stderr)
+        return child.TERMINATED
     except KeyboardInterrupt:
         print("Interrupted: every example was stopped.", file=sys.stderr)
         return CTRL_C

@@ -8,14 +8,21 @@ from rich.console import Console
 
 from testdb.identity.errors import LifecycleError
 from testdb.postgres import Error
+from testdb.processes import child
 
 stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def errors_as_exit() -> Iterator[None]:
-    """End the task with the message of an error that a person can do something about."""
+    """End the task with the message of an error that a person can do something about.
+
+    When it is terminated, what it does is undone first, as after Ctrl-C.
+    """
+    child.terminate_in_order()
     try:
         yield
+    except child.Terminated:
+        raise Exit(code=child.TERMINATED) from None
     except (LifecycleError, Error) as error:
         raise Exit(str(error), code=1) from None

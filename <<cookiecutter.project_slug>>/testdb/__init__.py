@@ -12,5 +12,8 @@ Imports go one way: {testing, processes} → runs → postgres → identity. `ad
 alone, and postgres knows nothing of it. `nox -s lint` checks that.
 """
 
-# Importing anything of testdb installs the guard, before an engine of the service can connect.
-from testdb.postgres import guard as guard
+from testdb.postgres import environment
+from testdb.postgres.guard import guard as guard
+
+# Importing anything of testdb does this, and installs the guard, before the service can connect.
+environment.restrict()

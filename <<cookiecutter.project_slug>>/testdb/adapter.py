@@ -58,19 +58,15 @@ def settings(urls: Mapping[str, URL]) -> Settings:
         for logical, url in urls.items()
     }
     return Settings(
-        database_urls={logical: SecretStr(_render(url)) for logical, url in labelled.items()},
+        database_urls={logical: SecretStr(str(url)) for logical, url in labelled.items()},
         development_mailbox=True,  # demo
     )
 
 
 def environment(urls: Mapping[str, URL]) -> dict[str, str]:
-    """Spell the settings as environment variables. They hold the password: show them to nobody."""
+    """Spell the settings as environment variables."""
     prefix = f"{ENV_PREFIX}DATABASE_URLS__"
     return {
-        **{f"{prefix}{logical.upper()}": _render(url) for logical, url in urls.items()},
+        **{f"{prefix}{logical.upper()}": str(url) for logical, url in urls.items()},
         f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
     }
-
-
-def _render(url: URL) -> str:
-    return url.render_as_string(hide_password=False)

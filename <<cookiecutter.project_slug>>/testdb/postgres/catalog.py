@@ -1,7 +1,7 @@
 """What is on the server: databases, their markers, and who is connected to them. It only looks."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -68,42 +68,49 @@ class Catalog:
     look_alikes: tuple[LookAlike, ...]
 
 
+Rule = Callable[[str, str | None], Disposable]
+"""`prove`, or `prove_own` of a living run."""
+
+
 def read(connection: psycopg.Connection) -> Catalog:
     """Read the server's catalog: the oldest databases first, those without a marker last."""
-    return _look(connection)
+    ours_or_like_it = r"starts_with(lower(datname), 'testdb_') OR description ~ '^\s*\{'"
+    return _look(connection, prove, ours_or_like_it)
 
 
-def find(connection: psycopg.Connection, names: Iterable[Name | str]) -> tuple[Entry, ...]:
-    """Find disposable databases by their names; those that are not there are left out."""
-    return _look(connection, "WHERE datname = ANY(%s)", [str(name) for name in names]).entries
+def find(connection: psycopg.Connection, name: str) -> tuple[Entry, ...]:
+    """Find a disposable database by its name."""
+    return _look(connection, prove, "datname = %s", name).entries
 
 
-def of_run(connection: psycopg.Connection, run: str) -> tuple[Entry, ...]:
-    """Find the databases of a run."""
-    found = _look(connection, "WHERE starts_with(datname, %s)", prefix_of(run)).entries
+def of_run(connection: psycopg.Connection, run: str, rule: Rule = prove) -> tuple[Entry, ...]:
+    """Find the databases of a run, by the rule that applies to whoever asks."""
+    found = _look(connection, rule, "starts_with(datname, %s)", prefix_of(run)).entries
     return tuple(entry for entry in found if entry.proven.name.run == run)
 
 
 def _look(
-    connection: psycopg.Connection, condition: LiteralString = "", *parameters: object
+    connection: psycopg.Connection, rule: Rule, condition: LiteralString, *parameters: object
 ) -> Catalog:
+    """Look at the databases for which a condition holds. The server chooses: it may have others."""
     query = SQL(
-        "SELECT datname, shobj_description(oid, 'pg_database'), now(),"
-        " ARRAY(SELECT pid FROM pg_stat_activity a WHERE a.datid = d.oid"
-        "       AND backend_type = 'client backend'),"
-        " CASE WHEN pg_has_role(datdba, 'USAGE') THEN NULL ELSE datdba::regrole::text END"
-        " FROM pg_database d {} ORDER BY datname"
+        "SELECT datname, description, now(), coalesce(pids, '{{}}'),"
+        " CASE WHEN NOT pg_has_role(datdba, 'USAGE') THEN datdba::regrole::text END"
+        " FROM pg_database d"
+        " LEFT JOIN pg_shdescription c ON objoid = d.oid AND classoid = 'pg_database'::regclass"
+        " LEFT JOIN (SELECT datid, array_agg(pid) AS pids FROM pg_stat_activity"
+        "            WHERE backend_type = 'client backend' GROUP BY datid) s ON datid = d.oid"
+        " WHERE {} ORDER BY datname"
     ).format(SQL(condition))
-    rows = connection.execute(query, parameters).fetchall()
+    rows = connection.execute(query, parameters or None).fetchall()
     # Read after the databases: a run takes its lease before it makes any.
     held = leases.held(connection)
     entries, look_alikes = [], []
     for name, comment, now, pids, owned_by in rows:
         try:
-            proven = prove(name, comment)
+            proven = rule(name, comment)
         except NotDisposableError as refusal:
-            if name.lower().startswith("testdb_") or (comment or "").lstrip().startswith("{"):
-                look_alikes.append(LookAlike(name, f"not disposable: {refusal.reason}"))
+            look_alikes.append(LookAlike(name, f"not disposable: {refusal.reason}"))
             continue
         kept_until = proven.marker.kept_until if proven.marker else None
         entries.append(
@@ -120,15 +127,24 @@ def _look(
     return Catalog(tuple(entries), tuple(look_alikes))
 
 
-def check_disposable(connection: psycopg.Connection, name: str) -> None:
-    """Apply the rule to a database, if there is one of this name.
+def comments(connection: psycopg.Connection, names: Iterable[Name | str]) -> dict[str, str | None]:
+    """Read the comments of those of these databases that are there, by their names."""
+    query = (
+        "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+        " WHERE datname = ANY(%s)"
+    )
+    return dict(connection.execute(query, [[str(name) for name in names]]).fetchall())
 
-    Raises:
-        NotDisposableError: there is, and it is not ours to touch.
-    """
-    query = "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = %s"
-    for (comment,) in connection.execute(query, [name]):
-        prove(name, comment)
+
+def roles(connection: psycopg.Connection) -> set[str]:
+    """List the server's roles."""
+    return {name for (name,) in connection.execute("SELECT rolname FROM pg_roles")}
+
+
+def prepared_transactions(connection: psycopg.Connection, run: str) -> list[tuple[str, str]]:
+    """Find the prepared transactions in databases of a run: those, and their ids."""
+    query = "SELECT database, gid FROM pg_prepared_xacts WHERE starts_with(database, %s)"
+    return connection.execute(query, [prefix_of(run)]).fetchall()
 
 
 def sessions_left_open(

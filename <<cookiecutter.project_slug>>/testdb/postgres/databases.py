@@ -45,17 +45,22 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(str(name)), source)
     if strategy is not None:
         statement += sql.SQL(" STRATEGY ") + sql.SQL(strategy)
-    created = _server_clock(connection)
-    marker = Marker(
+    now = _server_clock(connection)
+    connection.execute(statement)
+    _write_marker(connection, name, _marker_of(purpose, now, now, kept_days))
+
+
+def _marker_of(
+    purpose: Purpose, created: datetime, now: datetime, kept_days: float | None
+) -> Marker:
+    return Marker(
         **purpose.model_dump(),
         project=PROJECT,
         host=socket.gethostname(),
         pid=os.getpid(),
         created=created,
-        kept_until=None if kept_days is None else created + timedelta(days=kept_days),
+        kept_until=None if kept_days is None else now + timedelta(days=kept_days),
     )
-    connection.execute(statement)
-    _write_marker(connection, name, marker)
 
 
 def _write_marker(connection: psycopg.Connection, name: Name, marker: Marker) -> None:
@@ -125,32 +130,22 @@ def end_session(connection: psycopg.Connection, pid: int) -> None:
 
 
 def keep(
-    connection: psycopg.Connection, proven: Disposable, *, days: float, role: str | None = None
+    connection: psycopg.Connection, proven: Disposable, purpose: Purpose, *, days: float
 ) -> Name:
-    """Mark a database as kept for some days from now; under a name of another role if told so.
+    """Mark a database as kept for some days from now, under the name that goes with the purpose.
 
     Sessions on it are ended. Returns its name.
-
-    Raises:
-        RefusedError: it has no marker.
     """
-    if proven.marker is None:
-        msg = f"{proven.name} cannot be kept: it has no marker."
-        raise RefusedError(msg)
-    marker = proven.marker.model_copy(
-        update={
-            "kept_until": _server_clock(connection) + timedelta(days=days),
-            "role": role or proven.marker.role,
-        }
-    )
-    (name,) = marker.names()
+    now = _server_clock(connection)
+    created = proven.marker.created if proven.marker else now
+    name = Name.of(purpose.run, purpose.role, purpose.logical)
     _end_sessions(connection, proven.name)
     if name != proven.name:
         # The marker goes first: if we are killed, either name alone still passes the rule.
         old, new = sql.Identifier(str(proven.name)), sql.Identifier(str(name))
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(old))
         connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, new))
-    _write_marker(connection, name, marker)
+    _write_marker(connection, name, _marker_of(purpose, created, now, days))
     return name
 
 

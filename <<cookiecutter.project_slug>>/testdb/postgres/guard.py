@@ -4,76 +4,141 @@ Importing testdb installs it, before anything of the service can be imported alo
 connection of psycopg, sync or async, from any engine or pool, passes the function that it wraps.
 """
 
+import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import Final, NoReturn
+from typing import Any, Final, NoReturn
+from weakref import WeakSet
 
 from psycopg import generators
 from psycopg.abc import PQGenConn
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn
 
 from testdb.identity.errors import RefusedError
 from testdb.identity.names import parse
+
+Address = tuple[str, str]
+"""Of a server: its host, or the directory of its socket; and its port."""
+NETWORK_TIMEOUTS: Final = {
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+"""A connection whose network is gone ends within a minute (seconds, and milliseconds): see tcp(7).
+
+An idle one, such as that of a lease, is not forgotten by a firewall.
+"""
 
 
 class Guard:
     """What this process may connect to now."""
 
     def __init__(self) -> None:
-        """Let disposable databases pass."""
+        """Let nothing pass until the server is known."""
+        self.server: Address | None = None
+        """Where the disposable databases are."""
         self.label: str | None = None
         """Who connects, for application_name: the test that runs."""
         self.is_closed = False
         """Nothing passes: a unit test runs."""
         self.refusals: list[str] = []
         """What was refused: code that swallows the error does not get away with it."""
-        self._maintaining: ContextVar[bool] = ContextVar("maintaining", default=False)
+        self._maintained: ContextVar[Address | None] = ContextVar("maintained", default=None)
+        self._opened: WeakSet[PGconn] = WeakSet()
 
     @contextmanager
-    def maintenance(self) -> Iterator[None]:
-        """Let testdb itself reach the server's maintenance database."""
-        token = self._maintaining.set(True)
+    def maintenance(self, server: Address) -> Iterator[None]:
+        """Let testdb itself reach any database of a server."""
+        token = self._maintained.set(server)
         try:
             yield
         finally:
-            self._maintaining.reset(token)
+            self._maintained.reset(token)
 
     def check(self, conninfo: str) -> str:
         """Let a connection pass, labelled with who opens it.
 
+        What is judged is what will be opened, by the environment too; the result spells it out, so
+        that nothing leads libpq elsewhere.
+
         Raises:
             RefusedError: the database is not disposable, or none may be reached now.
         """
-        wanted = conninfo_to_dict(conninfo)
-        database = str(wanted.get("dbname") or wanted.get("user") or "")
+        given = {key: str(value) for key, value in conninfo_to_dict(conninfo).items()}
+        wanted = _defaults() | given
+        server = (wanted["host"], wanted["port"])
+        database = wanted.get("dbname") or wanted["user"]
+        maintained = self._maintained.get()
         if self.is_closed:
             self._refuse(
                 f"{self.label} tried to connect to the database {database!r}. Unit tests reach no "
                 "database: move the test to tests/integration."
             )
-        if self._maintaining.get():
-            return conninfo
-        if parse(database) is None:
+        if maintained is None and parse(database) is None:
             self._refuse(
                 f"A connection to the database {database!r} was refused: it is not disposable, so "
                 "no test, example or task may reach it. Use the fixtures `session` or `databases`, "
                 "and make engines from the app's settings, never at import."
             )
-        return make_conninfo(conninfo, application_name=wanted.get("application_name", self.label))
+        if server != (maintained or self.server):
+            self._refuse(
+                f"A connection to {database!r} was refused: {':'.join(server)} is not the server "
+                "that testdb uses. Take URLs from the fixture `databases`, or from the app's "
+                "settings, as they are."
+            )
+        fixed = {"host": server[0], "port": server[1], "hostaddr": "", "dbname": database}
+        label = {} if maintained or self.label is None else {"application_name": self.label}
+        return make_conninfo("", **{**NETWORK_TIMEOUTS, **label, **given, **fixed})
 
     def _refuse(self, message: str) -> NoReturn:
         self.refusals.append(message)
         raise RefusedError(message)
 
+    def remember(self, opened: PGconn) -> None:
+        """Remember a connection, so that it can be cut."""
+        self._opened.add(opened)
+
+    @contextmanager
+    def cutting_after(self, seconds: float) -> Iterator[None]:
+        """Cut all connections of this process if the context lasts longer.
+
+        Whoever waits for a server that a silent network has swallowed gets an error then.
+        """
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        for opened in list(self._opened):
+            # A copy of the descriptor: libpq finds the connection lost, and closes its own.
+            with suppress(Exception), socket.socket(fileno=os.dup(opened.socket)) as copy:
+                copy.shutdown(socket.SHUT_RDWR)
+
+
+def _defaults() -> dict[str, str]:
+    """Ask libpq what it takes where a connection says nothing: of the environment, or built in."""
+    found = {option.keyword.decode(): option.val for option in Conninfo.get_defaults()}
+    return {key: (found.get(key) or b"").decode() for key in ("host", "port", "dbname", "user")}
+
 
 guard: Final = Guard()
-_connect: Final[Callable[[str], PQGenConn[PGconn]]] = generators.connect
+_connect: Final[Callable[..., PQGenConn[PGconn]]] = generators.connect
 
 
-def _guarded_connect(conninfo: str) -> PQGenConn[PGconn]:
-    return _connect(guard.check(conninfo))
+def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenConn[PGconn]:  # noqa: ANN401  whatever this version of psycopg passes
+    opened = yield from _connect(guard.check(conninfo), *arguments, **options)
+    guard.remember(opened)
+    return opened
 
 
 generators.connect = _guarded_connect

@@ -12,6 +12,9 @@ import psycopg
 from psycopg.rows import scalar_row
 from psycopg.sql import SQL, Composable, Identifier, Literal
 
+from testdb.identity.errors import NotDisposableError
+from testdb.identity.names import parse
+
 LOCK_TIMEOUT: Final = "100ms"
 """How long to wait for a lock that somebody still holds, before the database is cloned anew."""
 
@@ -88,8 +91,14 @@ class Resetter:
 
         Args:
             connection: to that database, in autocommit mode. It becomes the resetter's own.
+
+        Raises:
+            NotDisposableError: the server says that it is another database.
         """
         self._connection = connection
+        database = self._ask(SQL("current_database()"))
+        if parse(database) is None:
+            raise NotDisposableError(database, "a reset deletes its rows")
         tables = self._relations("relkind IN ('r', 'p') AND NOT relispartition")
         views = self._relations("relkind = 'm'")
         seeded = [table for table in tables if self._ask(_some_row(table))]

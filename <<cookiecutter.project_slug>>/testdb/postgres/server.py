@@ -2,26 +2,28 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final, Literal, LiteralString
+from typing import Any, Final, Literal, LiteralString
 
 import psycopg
+from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from testdb.identity.errors import ServerError
+from testdb.postgres import environment
 from testdb.postgres.embedded import server as embedded
-from testdb.postgres.guard import guard
+from testdb.postgres.environment import SERVER_URL_VARIABLE
+from testdb.postgres.guard import Address, guard
 
-SERVER_URL_VARIABLE: Final = "TESTDB_SERVER_URL"
 DRIVER: Final = "postgresql+psycopg"
 MAINTENANCE: Final = "postgres"
 """The one database that everybody takes advisory locks in: they hold within one database only."""
 CONNECT_SECONDS: Final = 10
-KEEPALIVE_SECONDS: Final = 30
-"""TCP keepalive, so that no firewall forgets the connection of a lease, which is idle for long."""
+CANCEL_SECONDS: Final = 5.0
+PORT: Final = 5432
 TIMEOUTS: Final = [
     "statement_timeout",
     "lock_timeout",
@@ -29,11 +31,35 @@ TIMEOUTS: Final = [
     "transaction_timeout",
 ]
 """Set to 0 on our connections: each could end a lease, or a wait for a lock."""
+QUERY: Final = frozenset(
+    """
+    host connect_timeout channel_binding require_auth requirepeer krbsrvname
+    gssencmode gsslib gssdelegation sslmode sslnegotiation sslcert sslkey sslrootcert sslcrl
+    sslcrldir sslsni sslcertmode ssl_min_protocol_version ssl_max_protocol_version
+    keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout
+    """.split()  # noqa: SIM905  a list would have a line for each
+)
+"""What the query of the URL may hold: no parameter that leads elsewhere, none that is a secret."""
+
+
+class Connection(psycopg.Connection):
+    """A connection that can be used again whatever interrupts it: a test's timeout, SIGTERM."""
+
+    def wait(self, gen: PQGen[Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401  as psycopg has it
+        """Wait for an answer. When interrupted, end the command; psycopg does so for Ctrl-C."""
+        try:
+            return super().wait(gen, *arguments, **options)
+        except BaseException:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                with suppress(psycopg.Error):
+                    self.cancel_safe(timeout=CANCEL_SECONDS)
+                    super().wait(gen, *arguments, **options)
+            raise
 
 
 @dataclass(frozen=True)
 class Server:
-    """A PostgreSQL cluster that takes disposable databases. Its URL prints without the password."""
+    """A PostgreSQL cluster that takes disposable databases. Its URL never holds a password."""
 
     kind: Literal["embedded", "external"]
     url: URL
@@ -47,6 +73,11 @@ class Server:
         """
         return "FILE_COPY" if self.kind == "embedded" else None
 
+    @property
+    def address(self) -> Address:
+        """Where it listens: its host, or the directory of its socket; and its port."""
+        return _address_of(self.url)
+
     def url_of(self, database: str) -> URL:
         """Make the URL of one of its databases."""
         return self.url.set(database=database)
@@ -57,56 +88,71 @@ class Server:
         """Connect to the maintenance database or another, in autocommit mode, without timeouts.
 
         Raises:
-            ServerError: the server is out of reach, refuses us, or is behind a pooler.
+            ServerError: the server is out of reach, refuses us, is behind a pooler, or opens
+                another database.
         """
         url = self.url_of(database)
         try:
-            with guard.maintenance():
-                connection = psycopg.connect(
+            with guard.maintenance(self.address):
+                connection = Connection.connect(
                     autocommit=True,
                     **{
                         "connect_timeout": CONNECT_SECONDS,
-                        "keepalives_idle": KEEPALIVE_SECONDS,
                         **url.translate_connect_args(database="dbname", username="user"),
                         **url.query,
+                        "client_encoding": "UTF8",
                         "application_name": application_name,
                     },
                 )
-            pid, _ = connection.execute(
-                "SELECT pg_backend_pid(), ARRAY("
-                "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s))",
+            pid, opened, *_ = connection.execute(
+                "SELECT pg_backend_pid(), current_database(),"
+                " set_config('datestyle', 'ISO', false), ARRAY("
+                " SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s))",
                 [TIMEOUTS],
             ).fetchall()[0]
         except psycopg.Error as error:
-            reason = str(error)
-        else:
-            # A pooler announces a process id of its own, a server the backend's.
-            if pid == connection.info.backend_pid:
-                return connection
+            raise ServerError(self._out_of_reach(str(error))) from None
+        # A pooler announces a process id of its own, a server the backend's.
+        if (pid, opened) != (connection.info.backend_pid, database):
             connection.close()
             reason = (
                 "a connection pooler (such as pgbouncer) is in front of it, and advisory locks do "
-                "not hold through that. Name the server itself."
+                f"not hold through that (asked for {database}, it opened {opened}). Name the "
+                "server itself."
             )
-        # Outside of the handler, so that no traceback shows frames with the password.
-        raise ServerError(self._out_of_reach(reason))
+            raise ServerError(self._out_of_reach(reason))
+        return connection
 
     def check_privileges(self, connection: psycopg.Connection) -> None:
         """Make sure that databases can be created here.
 
         Raises:
-            ServerError: the role lacks CREATEDB.
+            ServerError: the role acts as another, is read-only, or lacks CREATEDB; or the server is
+                a standby.
         """
-        (may_create,) = connection.execute(
-            "SELECT rolcreatedb OR rolsuper FROM pg_roles WHERE rolname = current_user"
+        role = connection.info.user
+        is_standby, is_read_only, acts_as, may_create = connection.execute(
+            "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool,"
+            " nullif(current_user, session_user), rolcreatedb OR rolsuper"
+            " FROM pg_roles WHERE rolname = session_user"
         ).fetchall()[0]
-        if not may_create:
-            role = connection.info.user
-            msg = (
-                f"The role {role} of {SERVER_URL_VARIABLE} ({self.url}) may not create databases. "
-                f'Have an administrator run: ALTER ROLE "{role}" CREATEDB'
-            )
-            raise ServerError(msg)
+        if is_standby:
+            problem, cure = "is of a standby, which only reads", "name the primary server"
+        elif is_read_only:
+            problem = "is read-only"
+            cure = f'run: ALTER ROLE "{role}" RESET default_transaction_read_only'
+        elif acts_as:
+            problem = f"acts as {acts_as} from the start, and could not drop what it makes"
+            cure = f'run: ALTER ROLE "{role}" RESET role'
+        elif not may_create:
+            problem, cure = "may not create databases", f'run: ALTER ROLE "{role}" CREATEDB'
+        else:
+            return
+        msg = (
+            f"The role {role} of {SERVER_URL_VARIABLE} ({self.url}) {problem}. "
+            f"Have an administrator {cure}"
+        )
+        raise ServerError(msg)
 
     def check_connection_limit(self, connection: psycopg.Connection, needed: int) -> None:
         """Make sure that so many more connections are free, for the server and for our role.
@@ -168,24 +214,47 @@ def open_server() -> Iterator[Server]:
     Raises:
         ServerError: there is no server that can be used.
     """
-    configured = os.environ.get(SERVER_URL_VARIABLE)
-    if configured:
-        yield _external(configured)
+    environment.restrict()
+    _hide_password()
+    if configured := os.environ.get(SERVER_URL_VARIABLE):
+        server = Server("external", _external_url(configured))
+        guard.server = server.address
+        yield server
         return
     with embedded.use() as socket:
-        yield Server(
-            "embedded",
-            URL.create(
-                DRIVER,
-                username=embedded.SUPERUSER,
-                port=embedded.PORT,
-                database=MAINTENANCE,
-                query={"host": str(socket)},
-            ),
+        url = URL.create(
+            DRIVER,
+            username=embedded.SUPERUSER,
+            port=embedded.PORT,
+            database=MAINTENANCE,
+            query={"host": str(socket)},
         )
+        server = Server("embedded", url)
+        guard.server = server.address
+        yield server
 
 
-def _external(configured: str) -> Server:
+def _hide_password() -> None:
+    """Take the password out of TESTDB_SERVER_URL, or of PGPASSWORD, and give it to libpq alone."""
+    configured = os.environ.get(SERVER_URL_VARIABLE)
+    password = os.environ.pop("PGPASSWORD", None)
+    if not configured:
+        return
+    try:
+        url = make_url(configured)
+        if "\n" in (password := str(url.password or password or "")):
+            raise ValueError  # noqa: TRY301  no passfile can hold it
+    except (ArgumentError, ValueError):
+        os.environ[SERVER_URL_VARIABLE] = "unreadable"
+        return
+    if password:
+        environment.hide_password(password, *_address_of(url), user=url.username or "*")
+    query = {key: "***" if "password" in key else value for key, value in url.query.items()}
+    public = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
+    os.environ[SERVER_URL_VARIABLE] = public.render_as_string(hide_password=False)
+
+
+def _external_url(configured: str) -> URL:
     try:
         url = make_url(configured)
         backend = url.get_backend_name()
@@ -194,7 +263,28 @@ def _external(configured: str) -> Server:
     if backend != "postgresql":
         msg = (
             f"{SERVER_URL_VARIABLE} is not the SQLAlchemy URL of a PostgreSQL server. Write it as "
-            "postgresql://user:password@host:5432, with %-escapes in the password."
+            "postgresql://user:password@host:5432, with %-escapes in the password, which holds no "
+            "line break."
         )
         raise ServerError(msg)
-    return Server("external", url.set(drivername=DRIVER, database=MAINTENANCE))
+    host, _ = _address_of(url)
+    if refused := sorted(url.query.keys() - QUERY):
+        problem = f"holds {', '.join(refused)} in its query, which testdb does not take from there"
+    elif not host or "," in host or bool(url.host) == ("host" in url.query):
+        problem = "does not name one host"
+    else:
+        return url.set(drivername=DRIVER, database=MAINTENANCE)
+    msg = (
+        f"{SERVER_URL_VARIABLE} {problem}. Write it as postgresql://user:password@host:5432, or "
+        "postgresql://user@:5432/?host=/directory/of/its/socket; what libpq needs besides may "
+        f"follow: {', '.join(sorted(QUERY - {'host'}))}."
+    )
+    raise ServerError(msg)
+
+
+def _address_of(url: URL) -> Address:
+    host = url.query.get("host", url.host) or ""
+    return host if isinstance(host, str) else ",".join(host), str(url.port or PORT)
+
+
+_hide_password()

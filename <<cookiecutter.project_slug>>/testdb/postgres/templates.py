@@ -178,5 +178,5 @@ def _publish(connection: psycopg.Connection, building: Name, final: Name) -> Non
 
 
 def _drop(connection: psycopg.Connection, *names: Name) -> None:
-    for entry in catalog.find(connection, names):
-        databases.drop(connection, entry.proven)
+    for name, comment in catalog.comments(connection, names).items():
+        databases.drop(connection, prove(name, comment))

@@ -25,8 +25,12 @@ TAIL_BYTES: Final = 20_000
 """How much of a child's output is shown."""
 
 
-class Terminated(BaseException):
-    """SIGTERM came. No Exception, so that nobody handles it; its traceback says where it hit."""
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP came. Libraries end what they do as after Ctrl-C, and nobody handles it."""
+
+
+TERMINATED: Final = 128 + signal.SIGTERM
+"""The exit code of a program that SIGTERM has ended, as shells spell it."""
 
 
 @contextmanager
@@ -97,20 +101,26 @@ def end_with_parent() -> None:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(CLEANUP_SECONDS)
-        os._exit(128 + signal.SIGTERM)
+        os._exit(TERMINATED)
 
     threading.Thread(target=watch, name="end with parent", daemon=True).start()
 
 
-def raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
-    """Handle SIGTERM by an exception, so that every context is left in order: once."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def terminate_in_order() -> None:
+    """Have SIGTERM, and the end of the terminal, raise Terminated: every context is left."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _raise_terminated)
+
+
+def _raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
+    for number in (signal.SIGTERM, signal.SIGHUP):  # once
+        signal.signal(number, signal.SIG_IGN)
     raise Terminated
 
 
 def main() -> None:
     """Run a script as a child: `python -m testdb.processes.child SCRIPT [ARGUMENTS]`."""
-    signal.signal(signal.SIGTERM, raise_terminated)
+    terminate_in_order()
     end_with_parent()
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

@@ -169,4 +169,7 @@ def _drop_leftovers(run: Run, pid: int, example: Example) -> list[str]:
             marker is not None and marker.pid == pid
         )
 
-    return [entry.name for entry in run.drop_leftovers(is_leftover)]
+    left = [entry for entry in run.entries() if is_leftover(entry)]
+    for entry in left:
+        run.drop_leftover(entry)
+    return [entry.name for entry in left]

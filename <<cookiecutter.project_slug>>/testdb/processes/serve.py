@@ -6,6 +6,7 @@ import sys
 import uvicorn
 
 from testdb.adapter import create_app
+from testdb.postgres.server import open_server
 from testdb.processes import child
 
 
@@ -13,7 +14,8 @@ def main() -> None:
     """Serve on the inherited socket until SIGTERM, or until the parent dies."""
     child.end_with_parent()
     config = uvicorn.Config(create_app(), timeout_graceful_shutdown=3)
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    with open_server():  # so that the guard knows it
+        uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from testdb.adapter import ENV_PREFIX, HEALTH, environment
+from testdb.adapter import HEALTH, environment
 from testdb.identity.errors import LifecycleError
 from testdb.processes import child
 from testdb.runs.run import DatabaseSet
@@ -47,7 +47,7 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with child.spawn(
             ["-m", "testdb.processes.serve", str(fd)],
-            _environment(databases),
+            os.environ | environment(databases.urls),
             output=kept_log.fileno() if log is None else log,
             pass_fds=[fd],
         ) as process:
@@ -60,12 +60,6 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
                     child.stop(process)
                     error.add_note(f"The service's log:\n{child.tail(kept_log.fileno())}")
                 raise
-
-
-def _environment(databases: DatabaseSet) -> dict[str, str]:
-    """Hide the settings of this environment, which may be a real deployment's, from the service."""
-    others = {key: value for key, value in os.environ.items() if not key.startswith(ENV_PREFIX)}
-    return others | environment(databases.urls)
 
 
 def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:

@@ -2,3 +2,8 @@
 
 testing, processes and tasks import it. Start with `start` and `Run.create` in run.py.
 """
+
+from testdb.runs import environment
+
+# Whoever makes databases has the settings of no others from here on.
+environment.lead_nowhere()

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from testdb.identity.disposable import Kind
+from testdb.identity.disposable import Kind, prove
 from testdb.identity.errors import LifecycleError, RefusedError
 from testdb.identity.names import is_run_id
 from testdb.postgres import Connection, catalog, databases, leases
@@ -38,10 +38,11 @@ def find(connection: Connection, wanted: str) -> tuple[Entry, ...]:
     if is_run_id(wanted):
         found = catalog.of_run(connection, wanted)
     else:
-        found = catalog.find(connection, [wanted])
+        found = catalog.find(connection, wanted)
     if found:
         return found
-    catalog.check_disposable(connection, wanted)
+    for name, comment in catalog.comments(connection, [wanted]).items():
+        prove(name, comment)  # says why it is none
     msg = f"There is no database or run {wanted!r}. `invoke db.list` shows what there is."
     raise RefusedError(msg)
 

@@ -1,16 +1,16 @@
 """A run: one pytest invocation with its workers, a set of examples, or a task. It has a lease."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from sqlalchemy import URL
 
 from testdb.adapter import LOGICAL
-from testdb.identity.disposable import Kind, Purpose
+from testdb.identity.disposable import Kind, Purpose, prove_own
 from testdb.identity.errors import LifecycleError, RefusedError, ServerError
 from testdb.identity.names import Name, is_run_id, new_run_id
 from testdb.postgres import Connection, catalog, databases, templates
@@ -19,12 +19,23 @@ from testdb.postgres.leases import Lease
 from testdb.postgres.psql import psql_uri
 from testdb.postgres.server import Server, open_server
 from testdb.postgres.templates import Template
+from testdb.runs import environment
 from testdb.runs.migrations import migrator_of
 
 RUN_ID_VARIABLE: Final = "TESTDB_RUN_ID"
 """A run tells its child processes its id: their databases belong to it, and die with it."""
 KEPT_DAYS: Final = 7.0
 """How long a database is kept, from when it was created or kept, unless told otherwise."""
+
+
+class Kept(NamedTuple):
+    """A database that a person wants to look at."""
+
+    was: str
+    """Its name until then."""
+    why: str
+    uri: str
+    """What psql opens."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +45,6 @@ class DatabaseSet:
     run: str
     names: Mapping[str, Name]
     urls: Mapping[str, URL]
-    """They hold the password; printed, they show asterisks."""
 
 
 class Run:
@@ -53,12 +63,11 @@ class Run:
         """The application_name of the run's own sessions."""
         self.created: list[str] = []
         self.dropped: list[str] = []
-        self.kept: list[tuple[str, str]] = []
-        """Why a database was kept, and the URI that psql opens."""
+        self.kept: list[Kept] = []
         self.renewed = 0
         """How often the lease was lost and taken again."""
-        self._present: set[str] = set()
-        """What must be on the server now."""
+        self._present: dict[str, Purpose] = {}
+        """What must be on the server now, and what for."""
         self._templates: dict[tuple[Connection, str], Template] = {}
         """By the connection that holds their locks."""
         self.lease = self.new_lease()
@@ -86,7 +95,8 @@ class Run:
             return False
         before = frozenset(self._present)
         found = {entry.name for entry in self.entries()}
-        if swept := (before & self._present) - found:  # a thread may have dropped some meanwhile
+        # A thread may have dropped some meanwhile.
+        if swept := (before & self._present.keys()) - found:
             msg = (
                 f"Run {self.id} lost the connection that held its lease, and a sweep dropped "
                 f"{', '.join(sorted(swept))}. Start a new run."
@@ -135,7 +145,7 @@ class Run:
         urls = {logical: self.server.url_of(str(name)) for logical, name in names.items()}
         made = DatabaseSet(self.id, names, urls)
         over = connection or self.connection
-        if catalog.find(over, names.values()):
+        if catalog.comments(over, names.values()):
             msg = f"Run {self.id} has databases of {role!r} already. Choose another `role`."
             raise RefusedError(msg)
         try:
@@ -144,7 +154,7 @@ class Run:
                 template = self.template(logical, over)
                 templates.clone(over, template, name, purpose, kept_days=kept_days)
                 self.created.append(str(name))
-                self._present.add(str(name))
+                self._present[str(name)] = purpose
         except BaseException:
             self.drop(made, connection)
             raise
@@ -152,11 +162,10 @@ class Run:
 
     def drop(self, made: DatabaseSet, connection: Connection | None = None) -> None:
         """Drop what `create` made, ending whatever sessions this run left open on it."""
-        self._present.difference_update(map(str, made.names.values()))
         over = connection or self.connection
-        for entry in catalog.find(over, made.names.values()):
-            databases.drop(over, entry.proven, end_sessions=True)
-            self.dropped.append(entry.name)
+        for name, comment in self._take(made, over):
+            databases.drop(over, prove_own(name, comment, self.id), end_sessions=True)
+            self.dropped.append(name)
 
     def keep(
         self, made: DatabaseSet, why: str, *, role: str | None = None, days: float = KEPT_DAYS
@@ -165,31 +174,41 @@ class Run:
 
         Sessions on them are ended.
         """
-        self._present.difference_update(map(str, made.names.values()))
-        for entry in catalog.find(self.connection, made.names.values()):
-            kept = databases.keep(self.connection, entry.proven, days=days, role=role)
-            self.kept.append((why, psql_uri(self.server.url_of(str(kept)))))
+        purposes = dict(self._present)
+        for name, comment in self._take(made, self.connection):
+            proven = prove_own(name, comment, self.id)
+            purpose = purposes[name].model_copy(update={"role": role} if role else {})
+            kept = databases.keep(self.connection, proven, purpose, days=days)
+            self.kept.append(Kept(name, why, psql_uri(self.server.url_of(str(kept)))))
 
-    def drop_leftovers(self, is_leftover: Callable[[Entry], bool]) -> Iterator[Entry]:
-        """Drop databases of this run that should have gone before; yields each when it has gone."""
-        for entry in filter(is_leftover, self.entries()):
-            databases.drop(self.connection, entry.proven, end_sessions=True)
-            yield entry
+    def _take(self, made: DatabaseSet, over: Connection) -> Iterable[tuple[str, str | None]]:
+        """Stop to count on databases; gives the names and comments of those that are there."""
+        for name in made.names.values():
+            self._present.pop(str(name), None)
+        return catalog.comments(over, made.names.values()).items()
+
+    def drop_leftover(self, entry: Entry) -> None:
+        """Drop a database of this run that should have gone before."""
+        databases.drop(self.connection, entry.proven, end_sessions=True)
 
     @contextmanager
     def databases(
         self, worker: str, kind: Kind, *, role: str | None = None
     ) -> Iterator[DatabaseSet]:
-        """Have a database for every logical database, for as long as the context lasts."""
+        """Have a database for every logical database, for as long as the context lasts.
+
+        The service's settings in the environment name them meanwhile.
+        """
         made = self.create(worker, kind, role=role)
         try:
-            yield made
+            with environment.pointing_to(made.urls):
+                yield made
         finally:
             self.drop(made)
 
     def entries(self) -> tuple[Entry, ...]:
-        """List the databases of this run that are on the server now."""
-        return catalog.of_run(self.connection, self.id)
+        """List the databases of this run that are on the server now, whatever their comments."""
+        return catalog.of_run(self.connection, self.id, partial(prove_own, run=self.id))
 
 
 @contextmanager

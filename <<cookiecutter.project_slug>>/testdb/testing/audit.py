@@ -1,67 +1,106 @@
 """What became of the databases of a run, over all of its processes; what is left is dropped."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from testdb.identity.errors import LifecycleError
-from testdb.postgres import Error
-from testdb.runs.run import KEPT_DAYS, Run
+from testdb.identity.errors import LifecycleError, RefusedError
+from testdb.postgres import Error, catalog
+from testdb.postgres.catalog import Entry
+from testdb.runs.run import KEPT_DAYS, Kept, Run
 
 
 @dataclass
 class Audit:
     """The account that a run gives at its end."""
 
-    created: int = 0
-    dropped: int = 0
+    roles_before: set[str] = field(default_factory=set)
+    """The server's roles when the run began."""
+    created: list[str] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
     renewed: int = 0
-    kept: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[Kept] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    problem: str | None = None
-    """Why it cannot be known what is left; the next sweep drops it."""
+    problems: list[str] = field(default_factory=list)
+    """Why something is left, or cannot be known; each is about one database or the server."""
+    new_roles: list[str] = field(default_factory=list)
 
     @property
     def has_failed(self) -> bool:
         """Something was left behind, or may have been."""
-        return bool(self.left or self.problem)
+        return bool(self.left or self.problems)
 
-    def add(self, created: int, dropped: int, renewed: int, kept: list[tuple[str, str]]) -> None:
+    def add(
+        self,
+        created: Sequence[str],
+        dropped: Sequence[str],
+        renewed: int,
+        kept: Sequence[Sequence[str]],
+    ) -> None:
         """Add what one process did, as `account_of` tells it."""
         self.created += created
         self.dropped += dropped
         self.renewed += renewed
-        self.kept += kept
+        self.kept += [Kept(*told) for told in kept]
 
     def close(self, run: Run) -> None:
         """Drop what the run has left, in its last process, and add what that process did."""
+        self.add(*account_of(run))
         try:
             run.renew_lease()
-            for entry in run.drop_leftovers(lambda entry: not entry.is_kept):
-                # A cold template goes with its run, and was not counted.
-                if not entry.proven.is_template:
-                    self.left.append(entry.name)
+            for database, gid in catalog.prepared_transactions(run.connection, run.id):
+                self.problems.append(
+                    f"the prepared transaction {gid!r} is left in {database}, which cannot be "
+                    "dropped before ROLLBACK PREPARED in it"
+                )
+            self.new_roles = sorted(catalog.roles(run.connection) - self.roles_before)
+            present = {entry.name: entry for entry in run.entries()}
+            for entry in present.values():
+                if not entry.is_kept:
+                    self._drop(run, entry)
         except (LifecycleError, Error) as error:
-            self.problem = str(error)
-        self.add(*account_of(run))
+            self.problems.append(f"what is left goes with `invoke db.sweep`: {error}")
+            return
+        accounted = {*self.dropped, *(kept.was for kept in self.kept), *present}
+        self.problems += [
+            f"created, and then dropped or renamed by somebody else: {name}"
+            for name in self.created
+            if name not in accounted
+        ]
+
+    def _drop(self, run: Run, entry: Entry) -> None:
+        try:
+            run.drop_leftover(entry)
+        except RefusedError as refusal:
+            self.problems.append(str(refusal))
+            return
+        # A cold template goes with its run, and was not counted.
+        if not entry.proven.is_template:
+            self.left.append(entry.name)
 
     def lines(self) -> Iterator[tuple[str, dict[str, bool]]]:
         """Word the account for people: each line, and the colors that pytest shall give it."""
-        kept_and_left = f"{len(self.kept)} kept, {len(self.left)} left"
-        yield f"{self.created} databases created, {self.dropped} dropped, {kept_and_left}", {}
+        done = f"{len(self.created)} databases created, {len(self.dropped)} dropped"
+        yield f"{done}, {len(self.kept)} kept, {len(self.left)} left", {}
         if self.renewed:
             lost = f"leases lost, and taken again before any sweep came: {self.renewed}"
             yield lost, {"yellow": True}
-        if self.problem:
-            yield f"what is left goes with `invoke db.sweep`: {self.problem}", {"red": True}
+        if self.new_roles:
+            roles = ", ".join(self.new_roles)
+            yield (
+                f"roles made during this run, which no database isolates: {roles}",
+                {"yellow": True},
+            )
+        for problem in self.problems:
+            yield problem, {"red": True}
         for name in self.left:
             yield f"left behind, now dropped: {name}", {"red": True}
-        for test, uri in self.kept:
-            database = uri.rpartition("/")[2].partition("?")[0]
-            left_as = f"kept for {KEPT_DAYS:g} days as {test} left it"
-            yield f"{left_as}: psql '{uri}' (invoke db.drop {database})", {}
+        for kept in self.kept:
+            database = kept.uri.rpartition("/")[2].partition("?")[0]
+            left_as = f"kept for {KEPT_DAYS:g} days as {kept.why} left it"
+            yield f"{left_as}: psql '{kept.uri}' (invoke db.drop {database})", {}
 
 
 def account_of(run: Run) -> tuple[Any, ...]:
     """Say what this process did, in what xdist can send to the controller."""
-    return len(run.created), len(run.dropped), run.renewed, run.kept
+    return run.created, run.dropped, run.renewed, [tuple(kept) for kept in run.kept]

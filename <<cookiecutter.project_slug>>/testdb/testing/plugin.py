@@ -9,7 +9,7 @@ import pytest
 from testdb.adapter import LOGICAL
 from testdb.identity.errors import LifecycleError
 from testdb.identity.project import ROOT
-from testdb.postgres import Error
+from testdb.postgres import Error, catalog
 from testdb.postgres.guard import guard
 from testdb.runs import migration_check
 from testdb.runs.run import KEPT_DAYS, Run
@@ -25,6 +25,7 @@ from testdb.testing.fixtures import (
     worker_input,
 )
 from testdb.testing.isolation import IsolationMode
+from testdb.testing.reports import hide_variables_of_libraries
 
 __all__ = ["isolation", "run", "worker"]  # pytest finds a plugin's fixtures in its namespace
 
@@ -32,6 +33,8 @@ UNIT_TESTS: Final = (ROOT / "tests" / "unit", ROOT / "tests" / "testdb" / "unit"
 """Tests in here reach no database; a run of nothing else needs no server."""
 CONNECTIONS_PER_WORKER: Final = 2 + 3 * len(LOGICAL)
 """Two leases; and for each logical database what resets it, a test, and a route at once."""
+TEARDOWN_SECONDS: Final = 60.0
+"""How long the end of a test, or of the run, may take before its connections are cut."""
 _AUDIT: Final = pytest.StashKey[Audit]()
 
 
@@ -66,6 +69,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     try:
         migration_check.check_heads()
         run = join_run(config)
+        config.stash[_AUDIT] = Audit(catalog.roles(run.connection))
         needed = _workers(config) * CONNECTIONS_PER_WORKER
         run.server.check_connection_limit(run.connection, needed)
         for logical in LOGICAL:
@@ -132,17 +136,30 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether a test failed, for --keep-failed-db."""
+    """Remember whether a test failed, for --keep-failed-db; keep passwords out of its report."""
     report = yield
+    hide_variables_of_libraries(report)
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Keep passwords out of the report of a module that fails when it is imported."""
+    report = yield
+    hide_variables_of_libraries(report)
     return report
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that was refused a connection, even if it swallows the error; stop the run."""
+    """Fail a test that was refused a connection, even if it swallows the error; stop the run.
+
+    A server that does not answer any more cannot make this last.
+    """
     guard.is_closed = False
-    yield
+    with guard.cutting_after(TEARDOWN_SECONDS):
+        yield
     if guard.refusals:
         first, *_ = guard.refusals
         guard.refusals.clear()
@@ -161,7 +178,7 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no 
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
     """Hear from a worker what it did; one that crashed says nothing."""
     audit = node.config.stash.setdefault(_AUDIT, Audit())
-    audit.add(*getattr(node, "workeroutput", {}).get("testdb", (0, 0, 0, [])))
+    audit.add(*getattr(node, "workeroutput", {}).get("testdb", ([], [], 0, [])))
 
 
 @pytest.hookimpl(trylast=True)
@@ -176,7 +193,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         told["testdb"] = account_of(run)
         return
     audit = config.stash.setdefault(_AUDIT, Audit())
-    audit.close(run)
+    with guard.cutting_after(TEARDOWN_SECONDS):
+        audit.close(run)
     if audit.has_failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

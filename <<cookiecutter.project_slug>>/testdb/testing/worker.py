@@ -1,7 +1,9 @@
 """The databases of one worker: its tests use them in turn, or have clones of their own."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
+from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
@@ -11,6 +13,7 @@ from testdb.adapter import SERVICE
 from testdb.identity.disposable import Kind
 from testdb.postgres import catalog, databases
 from testdb.postgres.reset import Resetter
+from testdb.runs import environment
 from testdb.runs.run import DatabaseSet, Run
 from testdb.testing.isolation import Isolation, IsolationError, IsolationMode
 from testdb.testing.sessions import Engines
@@ -33,7 +36,7 @@ class ClonePool:
         self._lease = run.new_lease()
         self._serial = count(1)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="clones")
-        self._next: Future[DatabaseSet] | None = None
+        self._ahead: deque[Future[DatabaseSet]] = deque()
         self._released: list[tuple[DatabaseSet, Future[None]]] = []
 
     def acquire(self) -> DatabaseSet:
@@ -42,9 +45,10 @@ class ClonePool:
         Raises:
             LifecycleError: the server has gone.
         """
-        wanted = self._next or self._thread.submit(self._make)
-        self._next = self._thread.submit(self._make)
-        return wanted.result()
+        while len(self._ahead) < 2:  # noqa: PLR2004  this one and the next
+            self._ahead.append(self._thread.submit(self._make))
+        futures.wait([self._ahead[0]])  # what interrupts this leaves the set for the next test
+        return self._ahead.popleft().result()
 
     def release(self, clones: DatabaseSet) -> None:
         """Drop a set when there is time."""
@@ -56,8 +60,9 @@ class ClonePool:
         Raises:
             RefusedError: it still cannot be dropped.
         """
-        if self._next and not self._next.exception():  # a set that failed was dropped by create
-            self.release(self._next.result())
+        for made in self._ahead:
+            if not made.exception():  # a set that failed was dropped by create
+                self.release(made.result())
         self._thread.shutdown()
         for clones, dropped in self._released:
             if dropped.exception():
@@ -98,7 +103,7 @@ class WorkerDatabases:
             Resetter(self._run.server.connect(self._run.label, str(name)))
             for name in self.databases.names.values()
         ]
-        self._sequences_moved = False
+        self._is_dirty = self._sequences_moved = False
 
     def close(self) -> None:
         """Drop them, and the clones that tests had."""
@@ -124,10 +129,14 @@ class WorkerDatabases:
         if isolation.mode is IsolationMode.CLONE:
             acquired = self._clones.acquire()
         else:
-            acquired = self.databases
-            if isolation.mode is IsolationMode.RESET and self._sequences_moved:
+            if self._is_dirty or (isolation.mode is IsolationMode.RESET and self._sequences_moved):
                 self._reset()
-        yield acquired
+            acquired = self.databases
+            self._is_dirty = isolation.mode is IsolationMode.RESET
+        # Another process would not see what a test under rollback does, nor would it be undone.
+        is_shared = isolation.mode is not IsolationMode.ROLLBACK
+        with environment.pointing_to(acquired.urls if is_shared else None):
+            yield acquired
         left_open = self._end_sessions_left_open(acquired)
         self._release(acquired, isolation)
         if left_open:
@@ -166,11 +175,11 @@ class WorkerDatabases:
 
     def _reset(self) -> None:
         """Reset the databases. Where that fails for one, clone them all anew."""
-        self._sequences_moved = False
         failures = [resetter.reset() for resetter in self._resetters]
         if any(failures):
             self._drop()
             self._clone()
+        self._is_dirty = self._sequences_moved = False
 
     def _keep(self, test: str) -> None:
         self._close_connections()

@@ -1,10 +1,18 @@
 """Where settings come from, and that they keep their secrets."""
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
 from <<cookiecutter.package_name>>.databases import Databases
 from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
+
+
+@pytest.fixture(autouse=True)
+def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin without the settings that testdb gives to programs that a test starts."""
+    monkeypatch.setattr(os, "environ", {})
 
 
 def test_database_urls_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pwd
 import stat
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import distribution, version
@@ -46,9 +46,11 @@ def account() -> Account:
     """Choose whom the server runs as: us, or `nobody` where we are root.
 
     Raises:
-        ServerError: we are root and there is no user `nobody`.
+        ServerError: we are root and there is no user `nobody`, or we are nobody whom the system
+            knows.
     """
     if os.geteuid() != 0:
+        owner_name()
         return Account(os.geteuid(), os.getegid())
     try:
         nobody = pwd.getpwnam("nobody")
@@ -59,6 +61,22 @@ def account() -> Account:
         )
         raise ServerError(msg) from None
     return Account(nobody.pw_uid, nobody.pw_gid)
+
+
+def owner_name() -> str:
+    """Tell how the system calls us.
+
+    Raises:
+        ServerError: it has no name for our user id.
+    """
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        msg = (
+            f"The user id {os.geteuid()} has no name on this system, and PostgreSQL does not run "
+            "for such a user. Add it to /etc/passwd, or name a server by TESTDB_SERVER_URL."
+        )
+        raise ServerError(msg) from None
 
 
 @dataclass(frozen=True)
@@ -103,9 +121,15 @@ class Home:
         Raises:
             BlockingIOError: LOCK_NB was given and somebody else holds the lock.
         """
-        with (self.path / name).open("ab") as file:
+        with self.open(name) as file:
             fcntl.flock(file, operation)
             yield file
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to append to it. Nobody else may open it, not even to lock it."""
+        file = os.open(self.path / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        os.fchmod(file, 0o600)  # an older version, or the umask, may have decided otherwise
+        return os.fdopen(file, "ab")
 
 
 def find_home() -> Home:
@@ -117,16 +141,12 @@ def find_home() -> Home:
     another one, such as one in memory.
 
     Raises:
-        ServerError: none of these can be written.
+        ServerError: none of these can be written, or nobody can run a server for us.
     """
-    is_root = os.geteuid() == 0
-    cache_of = platformdirs.site_cache_path if is_root else platformdirs.user_cache_path
-    bases = [cache_of("testdb"), Path(tempfile.gettempdir()) / f"testdb-{os.geteuid()}"]
-    if chosen := os.environ.get(HOME_VARIABLE):
-        bases = [Path(chosen)]
+    account()
     name = blake2b(os.fsencode(ROOT), digest_size=6).hexdigest()
     problems = []
-    for base in bases:
+    for base in _bases():
         try:
             return Home(own_directory(own_directory(base) / name))
         except OSError as error:
@@ -136,6 +156,16 @@ def find_home() -> Home:
         f"Set {HOME_VARIABLE} to an absolute path where it may make a directory."
     )
     raise ServerError(msg)
+
+
+def _bases() -> Iterator[Path]:
+    if chosen := os.environ.get(HOME_VARIABLE):
+        yield Path(chosen)
+        return
+    is_root = os.geteuid() == 0
+    yield (platformdirs.site_cache_path if is_root else platformdirs.user_cache_path)("testdb")
+    with suppress(FileNotFoundError):  # there may be no directory for temporary files
+        yield Path(tempfile.gettempdir()) / f"testdb-{os.geteuid()}"
 
 
 def own_directory(path: Path) -> Path:
@@ -157,6 +187,8 @@ def own_directory(path: Path) -> Path:
     found = path.lstat()
     if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
         raise PermissionError(0, "is somebody else's")
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise PermissionError(0, "can be written by everybody")
     if not os.access(path, os.W_OK | os.X_OK):
         raise PermissionError(0, "cannot be written")
     passed = (path, *path.parents)

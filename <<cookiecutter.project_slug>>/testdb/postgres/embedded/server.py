@@ -6,20 +6,22 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+import psutil
 import psycopg
 
 from testdb.identity.errors import ServerError
 from testdb.identity.project import ROOT
-from testdb.postgres.embedded.home import Home, find_home
+from testdb.postgres.embedded.home import Home, account, find_home
 from testdb.postgres.guard import guard
 
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432
 """Only names the socket file: the server listens on no network address."""
+SUPERVISOR: Final = "testdb.postgres.embedded.supervisor"
 CONNECT_SECONDS: Final = 10
 PID_FILE_SOCKET: Final = 4
 """Where postmaster.pid has the directory of the socket, counted in lines from 0."""
@@ -52,13 +54,15 @@ def find_socket(home: Home) -> Path | None:
 
 def connect(socket: Path) -> psycopg.Connection:
     """Connect to the maintenance database of the server behind a socket, as its superuser."""
-    with guard.maintenance():
+    with guard.maintenance((str(socket), str(PORT))):
         return psycopg.connect(
             host=str(socket),
             port=PORT,
             user=SUPERUSER,
             dbname="postgres",
             autocommit=True,
+            client_encoding="UTF8",
+            options="-c datestyle=ISO",  # whatever a test has set for the role
             connect_timeout=CONNECT_SECONDS,
         )
 
@@ -67,9 +71,9 @@ def _start(home: Home) -> Path:
     with home.locked("start.lock", fcntl.LOCK_EX):
         if socket := find_socket(home):
             return socket
-        with home.log.open("ab") as log:
+        with home.open(home.log.name) as log:
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", "testdb.postgres.embedded.supervisor"],
+                [sys.executable, "-m", SUPERVISOR],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -89,8 +93,24 @@ def stop() -> bool:
     if not home.is_locked("server.lock"):
         return False
     if home.is_locked("supervisor.lock"):
-        os.kill(int((home.path / "supervisor.lock").read_text()), signal.SIGTERM)
+        pid = int((home.path / "supervisor.lock").read_text())
+        _signal(pid, signal.SIGTERM, uid=os.geteuid(), runs=SUPERVISOR)
     elif find_socket(home):  # the supervisor was killed, and only Linux ends the server with it
-        os.kill(int((home.data / "postmaster.pid").read_text().split()[0]), signal.SIGINT)
+        pid = int((home.data / "postmaster.pid").read_text().split()[0])
+        _signal(pid, signal.SIGINT, uid=account().uid, runs=str(home.data))
     with home.locked("server.lock", fcntl.LOCK_EX):
         return True
+
+
+def _signal(pid: int, number: signal.Signals, *, uid: int, runs: str) -> None:
+    """Signal a process whose id stands in a file, if it is what we take it for.
+
+    Raises:
+        ServerError: it is another one.
+    """
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        if process.uids().effective != uid or runs not in process.cmdline():
+            msg = f"The process {pid} is not the server of this checkout, and was not stopped."
+            raise ServerError(msg)
+        process.send_signal(number)  # psutil knows it by its start time too

@@ -32,6 +32,7 @@ from testdb.postgres.embedded.home import (
     account,
     find_home,
     own_directory,
+    owner_name,
 )
 
 START_SECONDS: Final = 60.0
@@ -80,12 +81,16 @@ def main() -> None:
         _install(home)
         postgres = _start(home, socket, lock)
         signal.signal(signal.SIGTERM, lambda *_: postgres.send_signal(signal.SIGINT))
-        _wait_until_it_answers(postgres, socket)
-        _announce_socket(socket)
-        threading.Thread(
-            target=_stop_when_unused, args=(home, postgres, socket), daemon=True
-        ).start()
-        postgres.wait()
+        try:
+            _wait_until_it_answers(postgres, socket)
+            _announce_socket(socket)
+            watcher = threading.Thread(target=_stop_when_unused, args=(home, postgres, socket))
+            watcher.daemon = True
+            watcher.start()
+            postgres.wait()
+        finally:
+            postgres.send_signal(signal.SIGINT)  # whatever went wrong here
+            postgres.wait()
 
 
 def _lock_data(home: Home) -> IO[bytes]:
@@ -94,7 +99,7 @@ def _lock_data(home: Home) -> IO[bytes]:
     If a server is still there, and was only recovering from the crash of a backend, it is announced
     as if it had been started, and this process ends.
     """
-    lock = (home.path / "server.lock").open("ab")
+    lock = home.open("server.lock")
     deadline = time.monotonic() + RELEASE_SECONDS
     while True:
         try:
@@ -130,8 +135,7 @@ def _install(home: Home) -> None:
             f"--username={server.SUPERUSER}",
         ]
         done = subprocess.run(
-            # Whoever can open the private socket is let in.
-            [*initdb, "--auth=trust", "--no-sync", "--no-instructions", *SAME_LOCALE_EVERYWHERE],
+            [*initdb, "--auth=peer", "--no-sync", "--no-instructions", *SAME_LOCALE_EVERYWHERE],
             check=False,
             cwd="/",
             env=_environment(),
@@ -182,7 +186,12 @@ def _socket_directory(home: Home) -> Iterator[Path]:
 
 
 def _start(home: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]:
-    settings = {**SETTINGS, "unix_socket_directories": f'"{socket}"'}
+    settings = {
+        **SETTINGS,
+        "unix_socket_directories": f'"{socket}"',
+        "hba_file": _write_for_server(home.path / "hba.conf", "local all all peer map=owner\n"),
+        "ident_file": _write_for_server(home.path / "ident.conf", f'owner "{owner_name()}" all\n'),
+    }
     options = [f"--{name}={value}" for name, value in settings.items()]
     return subprocess.Popen(
         [_program(home, "postgres"), "-D", home.data, *options],
@@ -194,6 +203,14 @@ def _start(home: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]
         preexec_fn=partial(_end_with, os.getpid()),  # noqa: PLW1509  there are no threads yet
         **account().popen_arguments,
     )
+
+
+def _write_for_server(path: Path, text: str) -> str:
+    """Write a file that decides who gets in: we alone, under any role; the server only reads it."""
+    path.unlink(missing_ok=True)
+    path.write_text(text)
+    path.chmod(0o644)
+    return str(path)
 
 
 def _end_with(supervisor: int) -> None:
@@ -227,14 +244,20 @@ def _announce_socket(socket: Path) -> None:
 
 
 def _stop_when_unused(home: Home, postgres: subprocess.Popen[bytes], socket: Path) -> None:
-    """Shut the server down when the last user has gone and nobody keeps a database on it."""
-    while True:
-        with home.locked("users.lock", fcntl.LOCK_EX):
-            if not _somebody_keeps_a_database(socket):
-                postgres.send_signal(signal.SIGINT)
-                postgres.wait()  # whoever comes now waits for the lock, then starts anew
-                return
-        time.sleep(KEPT_POLL_SECONDS)
+    """Shut the server down when the last user has gone and nobody keeps a database on it.
+
+    Where that cannot be known, it is shut down too: nothing else would ever do it.
+    """
+    try:
+        while True:
+            with home.locked("users.lock", fcntl.LOCK_EX):
+                if not _somebody_keeps_a_database(socket):
+                    postgres.send_signal(signal.SIGINT)
+                    postgres.wait()  # whoever comes now waits for the lock, then starts anew
+                    return
+            time.sleep(KEPT_POLL_SECONDS)
+    finally:
+        postgres.send_signal(signal.SIGINT)
 
 
 def _somebody_keeps_a_database(socket: Path) -> bool:

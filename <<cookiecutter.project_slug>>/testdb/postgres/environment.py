@@ -1,0 +1,51 @@
+"""The environment says how we prove who we are, never where we connect to.
+
+Importing testdb applies that to this process, and so to whatever it starts.
+"""
+
+import atexit
+import os
+import re
+import sys
+import tempfile
+from typing import Final
+
+SERVER_URL_VARIABLE: Final = "TESTDB_SERVER_URL"
+NOWHERE: Final = "/testdb-gives-you-no-database-here"
+"""The host of programs that are given no other: a socket's directory that nobody has."""
+_OF_LIBPQ: Final = re.compile("PG[A-Z]+")
+_AUTHENTICATES: Final = re.compile(
+    "PG(PASSWORD|PASSFILE|SSL[A-Z]*|GSS[A-Z]*|KRBSRVNAME|CHANNELBINDING|REQUIRE[A-Z]*)"
+)
+
+
+def restrict() -> None:
+    """Forget libpq's variables, but for those that authenticate us to an external server."""
+    is_external = bool(os.environ.get(SERVER_URL_VARIABLE))
+    for name in filter(_OF_LIBPQ.fullmatch, list(os.environ)):
+        if not (is_external and _AUTHENTICATES.fullmatch(name)):
+            del os.environ[name]
+    os.environ["PGHOST"] = NOWHERE
+
+
+def hide_password(password: str, host: str, port: str, *, user: str) -> None:
+    """Give a password to libpq, in this process and its children, and to nobody else.
+
+    It goes into a passfile, as no variable may hold it: reports of tests print variables.
+    """
+    fields = (host, port, "*", user, password)
+    line = ":".join(re.sub(r"[:\\]", r"\\\g<0>", field) for field in fields)
+    os.environ["PGPASSFILE"] = _write_private_file(line)
+
+
+def _write_private_file(text: str) -> str:
+    """Write a file that only we can read and that goes when this process ends; returns its path."""
+    if sys.platform == "linux":
+        descriptor = os.memfd_create("passfile", 0)  # in memory alone, so kill -9 leaves nothing
+        os.fchmod(descriptor, 0o600)
+        path = f"/proc/{os.getpid()}/fd/{descriptor}"
+    else:
+        descriptor, path = tempfile.mkstemp(prefix="testdb-")
+        atexit.register(os.unlink, path)
+    os.write(descriptor, text.encode())
+    return path
