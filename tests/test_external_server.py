@@ -46,7 +46,8 @@ def test_an_external_server_is_used_and_left_as_it_was(
     said += [project.run(*fails, code=1).expect("1 failed")]
     nobody = {"TESTDB_SERVER_URL": external_server.url.replace("//developer:", "//nobody:")}
     said += [project.run(*fails, env=nobody, code=pytest.ExitCode.USAGE_ERROR)]
-    said += [project.run("invoke", "db.list", env=nobody, code=1)]
+    said += [project.run("invoke", "--debug", "db.list", env=nobody, code=1)]
+    said += [project.run("invoke", "--debug", "--echo", "db.list")]
     assert left_alone(external_server) == before
     for outcome in said:
         outcome.expect_none_of(*spellings_of_the_password())
@@ -64,7 +65,7 @@ def test_all_sessions_on_an_external_server(
 ) -> None:
     project = new_project(databases=databases).with_shell(**external_server.variables)
     before = left_alone(external_server)
-    project.nox("-s", *SESSIONS).expect_none_of(*spellings_of_the_password())
+    project.nox("--verbose", "-s", *SESSIONS).expect_none_of(*spellings_of_the_password())
     assert left_alone(external_server) == before
 
 

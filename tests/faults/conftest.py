@@ -1,5 +1,6 @@
 """Two checkouts of one baked project, and processes of them: what these tests kill and crowd."""
 
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from faults.process import ForkServer, Process, Processes, fork_server
+from faults.users import CLOSED, as_user, give
 from harness.external import ExternalServer
 from harness.project import NewProject, Project
 
@@ -44,3 +46,18 @@ def processes() -> Iterator[Processes]:
                 yield [forked.enter_context(server.fork(variables)) for _ in range(count)]
 
         yield processes
+
+
+@pytest.fixture
+def room(homes: Path) -> Iterator[Path]:
+    """A directory that everybody can reach, of the ordinary user; gone with all in it."""
+    with tempfile.TemporaryDirectory(dir=homes, ignore_cleanup_errors=True) as it:
+        give(Path(it))
+        yield Path(it)
+
+
+@pytest.fixture(scope="session")
+def ordinary_user(embedded_project: Project) -> Iterator[ForkServer]:
+    """Have processes of an ordinary user, whose files nobody else may read."""
+    with fork_server(embedded_project, *as_user(), *CLOSED) as server:
+        yield server

@@ -6,14 +6,23 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Final
+from pathlib import Path
+from typing import Final, LiteralString
 from urllib.parse import quote
 
 import pytest
 from psycopg import sql
 
 from faults.process import Processes, RefusedByTestdbError
-from harness.external import HOST, PASSWORD, ROLE, ExternalServer, spellings_of_the_password
+from harness.environment import Environment
+from harness.external import (
+    HOST,
+    PASSWORD,
+    ROLE,
+    ExternalServer,
+    spellings_of_the_password,
+    standby,
+)
 from harness.project import Project
 
 OTHER_PASSWORD: Final = "secret-of-another"  # noqa: S105
@@ -24,13 +33,21 @@ Refusal = Callable[[str], str]
 
 
 @contextmanager
-def role(server: ExternalServer, options: str) -> Iterator[str]:
-    """Have another role, and the URL for it."""
+def role(server: ExternalServer, options: str, *more: LiteralString) -> Iterator[str]:
+    """Have another role, and the URL for it.
+
+    Args:
+        server: where.
+        options: of CREATE ROLE.
+        more: statements that then change it.
+    """
     with server.connect() as connection:
         connection.execute(
             sql.SQL("CREATE ROLE unfit LOGIN PASSWORD {} " + options).format(OTHER_PASSWORD)
         )
         try:
+            for statement in more:
+                connection.execute(statement)
             yield url(server.port, "unfit", OTHER_PASSWORD)
         finally:
             connection.execute("DROP ROLE unfit")
@@ -99,6 +116,39 @@ def test_a_role_that_may_not_create_databases(
 ) -> None:
     with role(external_server, "NOCREATEDB") as unfit:
         assert 'ALTER ROLE "unfit" CREATEDB' in refusal(unfit)
+
+
+def test_a_role_that_only_reads(refusal: Refusal, external_server: ExternalServer) -> None:
+    read_only = "ALTER ROLE unfit SET default_transaction_read_only = on"
+    with role(external_server, "CREATEDB", read_only) as unfit:
+        said = refusal(unfit)
+    assert "The role unfit of TESTDB_SERVER_URL" in said
+    assert "is read-only" in said
+    assert "RESET default_transaction_read_only, of the role" in said
+
+
+def test_a_role_that_acts_as_another(refusal: Refusal, external_server: ExternalServer) -> None:
+    """The other one could make databases: nothing else is wrong with it."""
+    act = (
+        "CREATE ROLE another CREATEDB",
+        "GRANT another TO unfit",
+        "ALTER ROLE unfit SET role = another",
+    )
+    try:
+        with role(external_server, "CREATEDB", *act) as unfit:
+            said = refusal(unfit)
+    finally:
+        with external_server.connect() as connection:
+            connection.execute("DROP ROLE IF EXISTS another")
+    assert "acts as another from the start" in said
+    assert 'ALTER ROLE "unfit" RESET role' in said
+
+
+def test_a_standby(refusal: Refusal, environment: Environment, homes: Path) -> None:
+    with standby(environment.postgresql(), homes) as server:
+        said = refusal(server.url)
+    assert "is of a standby, which only reads" in said
+    assert "name the primary server" in said
 
 
 def test_a_role_with_too_few_connections(project: Project, external_server: ExternalServer) -> None:

@@ -5,14 +5,16 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
-from faults.process import Processes
+from faults.process import Processes, fork_server
 from harness import embedded
 from harness.embedded import command_of
-from harness.project import Project
+from harness.project import NewProject, Project
 from harness.watching import children, kill, wait_until
 
 LOCKS = ("users.lock", "server.lock", "supervisor.lock", "start.lock")
@@ -67,6 +69,36 @@ def test_it_stays_for_a_kept_database_until_that_is_dropped(
     assert (own.postmaster(), supervisor(home)) == pids, "it ended although a database is kept"
     own.run("invoke", "db.drop", run)
     wait_for_the_end(home, *pids)
+
+
+def test_it_ends_though_looking_for_kept_databases_fails(new_project: NewProject) -> None:
+    own = new_project(databases="one")
+    own.replace(
+        "testdb/postgres/embedded/supervisor.py",
+        "return any(entry.is_kept for entry in catalog.read(connection).entries)",
+        "raise RuntimeError",
+    )
+    with fork_server(own) as server, server.fork(own.variables()) as user:
+        home = home_of(user.ask("use_embedded"))
+        pids = own.postmaster(), supervisor(home)
+    wait_for_the_end(home, *pids)
+
+
+def test_it_ends_though_looking_for_kept_databases_takes_for_ever(
+    new_project: NewProject,
+) -> None:
+    """A program that a test left behind, and that holds no lock of ours, is in the way."""
+    own = new_project(databases="one")
+    look = "LOOK_SECONDS: Final = "
+    own.replace("testdb/postgres/embedded/supervisor.py", f"{look}10\n", f"{look}1\n")
+    with ExitStack() as stack:
+        with fork_server(own) as server, server.fork(own.variables()) as user:
+            socket = user.ask("use_embedded")
+            pids = own.postmaster(), supervisor(home_of(socket))
+            in_the_way = psycopg.connect(host=socket, user="postgres", dbname="postgres")
+            stack.callback(in_the_way.close)
+            in_the_way.execute("LOCK TABLE pg_catalog.pg_shdescription IN ACCESS EXCLUSIVE MODE")
+        wait_for_the_end(home_of(socket), *pids)
 
 
 def test_stop_ends_it_though_a_database_is_kept(processes: Processes, own: Project) -> None:

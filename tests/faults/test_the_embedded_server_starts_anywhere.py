@@ -1,69 +1,35 @@
 """Odd paths, locales, umasks, homes and users: the embedded server starts, or says why not."""
 
 import os
-import pwd
 import stat
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import pytest
 
 from faults.process import ForkServer, Processes, RefusedByTestdbError, fork_server
+from faults.users import (
+    AS_ROOT,
+    AS_USER,
+    CLOSED,
+    UNKNOWN,
+    USER,
+    give,
+    mounting,
+    running_as,
+    without_a_home,
+)
 from harness.outcome import run
-from harness.project import Project, Variables
+from harness.project import Project
 from harness.watching import wait_until
 
-USER: Final = pwd.getpwnam("daemon").pw_uid
-"""A user without privileges whom every system knows; root acts as it."""
-AS_USER: Final = (
-    f"setpriv --reuid {USER} --regid {USER} --clear-groups"
-    # It may read what only root can reach, such as the environment and the baked project.
-    " --inh-caps +dac_read_search --ambient-caps +dac_read_search --"
-).split()
 ODD: Final = {"LANG": "C", "LC_ALL": "C", "TZ": ":odd", "PGTZ": "Asia/Kolkata", "PGPORT": "1"}
-CLOSED: Final = ("sh", "-c", 'umask 077; exec "$@"', "sh")
-AS_ROOT: Final = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 ODD_NAMES: Final = {
     "space, unicode, percent and comma": "50%off,%s übergröße-Ω",
     "quotes": "a \"quoted\" 'path'",
     "long": "x" * 150,
 }
-
-
-def without_a_home(project: Project, **variables: str) -> Variables:
-    """Make variables that name no home for the server, and others."""
-    found = {**project.variables(), "XDG_CACHE_HOME": "", **variables}
-    del found["TESTDB_HOME"]
-    return found
-
-
-def as_user() -> Sequence[str]:
-    """Act as an ordinary user; those who are one need not."""
-    return AS_USER if os.geteuid() == 0 else ()
-
-
-@pytest.fixture
-def room(homes: Path) -> Iterator[Path]:
-    """A directory that everybody can reach, of the ordinary user; gone with all in it."""
-    with tempfile.TemporaryDirectory(dir=homes, ignore_cleanup_errors=True) as it:
-        give(Path(it))
-        yield Path(it)
-
-
-@pytest.fixture(scope="module")
-def ordinary_user(embedded_project: Project) -> Iterator[ForkServer]:
-    """Have processes of an ordinary user, whose files nobody else may read."""
-    with fork_server(embedded_project, *as_user(), *CLOSED) as server:
-        yield server
-
-
-def give(path: Path) -> None:
-    """Give a directory to the ordinary user."""
-    path.chmod(0o755)
-    if os.geteuid() == 0:
-        os.chown(path, USER, USER)
 
 
 def modes(*paths: Path) -> dict[Path, tuple[int, int]]:
@@ -159,14 +125,75 @@ def test_a_place_that_is_named_is_absolute(processes: Processes, embedded_projec
     assert not (embedded_project / "somewhere").exists()
 
 
+def the_one_line(project: Project, *through: str, **variables: str) -> str:
+    """Get what a task says where no server can start; check that this is one line, with no trace.
+
+    Args:
+        project: the project.
+        through: starts it as another user, or elsewhere.
+        variables: that name no home for the server, if any.
+    """
+    env = without_a_home(project, **variables) if "HOME" in variables else project.variables()
+    command = ("python", "-m", "invoke", "db.list")
+    done = run(*through, *command, cwd=project.path, env=env, code=1)
+    assert done.stdout == ""
+    if done.stderr.count("\n") != 1:
+        done.fail("to say one line")
+    return done.stderr
+
+
 @AS_ROOT
-def test_root_and_an_ordinary_user_alternate_in_one_checkout(
-    embedded_project: Project, room: Path
+def test_a_user_without_a_name_is_told_so_and_may_use_an_external_server(
+    embedded_project: Project, project: Project, room: Path
 ) -> None:
+    through = running_as(UNKNOWN)
+    os.chown(room, UNKNOWN, UNKNOWN)
+    for home in ({"HOME": str(room)}, {"HOME": ""}):
+        said = the_one_line(embedded_project, *through, **home)
+        assert f"The user id {UNKNOWN} has no name on this system" in said
+    assert not list(room.iterdir())
+    checkout = project.copy_to(room)
+    with fork_server(checkout, *through) as server, server.fork(checkout.variables()) as user:
+        user.ask("start")
+        assert len(user.ask("create", worker="main")) == 2
+
+
+@AS_ROOT
+def test_root_without_a_user_nobody_is_told_so(embedded_project: Project, tmp_path: Path) -> None:
+    users, sources = tmp_path / "passwd", tmp_path / "nsswitch.conf"
+    lines = Path("/etc/passwd").read_text().splitlines(keepends=True)
+    users.write_text("".join(line for line in lines if not line.startswith("nobody:")))
+    sources.write_text("passwd: files\n")  # systemd would know of one all the same
+    through = mounting(f"--bind {users} /etc/passwd", f"--bind {sources} /etc/nsswitch.conf")
+    said = the_one_line(embedded_project, *through)
+    assert "there is no user `nobody`" in said
+
+
+@AS_ROOT
+def test_a_system_without_a_place_for_temporary_files_is_named(embedded_project: Project) -> None:
+    places = [place for place in ("/tmp", "/var/tmp", "/usr/tmp") if Path(place).exists()]  # noqa: S108
+    mounts = [
+        how
+        for place in places
+        for how in (f"--bind {place} {place}", f"-o remount,bind,ro {place}")
+    ]
+    through = (*mounting(*mounts), *AS_USER)
+    said = the_one_line(embedded_project, *through, HOME="/proc", TMPDIR="/proc")
+    assert "There is no place for the embedded server (/proc/.cache/testdb: " in said
+
+
+@AS_ROOT
+@pytest.mark.parametrize("order", [(AS_USER, (), AS_USER), ((), AS_USER)], ids=["user", "root"])
+def test_root_and_an_ordinary_user_alternate_in_one_checkout(
+    embedded_project: Project, room: Path, order: Sequence[Sequence[str]]
+) -> None:
+    """The first of them makes pytest's cache, and the other does without."""
     checkout = embedded_project.copy_to(room)
     for path in (checkout.path, *checkout.path.rglob("*")):
         os.chown(path, USER, USER)
     tests = ("python", "-m", "pytest", "tests/integration/test_users.py")
-    for through in (AS_USER, (), AS_USER):
+    for through in order:
         variables = without_a_home(checkout, HOME=str(room)) if through else checkout.variables()
-        run(*through, *tests, cwd=checkout.path, env=variables).expect(" passed", " 0 left")
+        done = run(*through, *tests, cwd=checkout.path, env=variables)
+        done.expect(" passed", " 0 left").expect_none_of("INTERNALERROR", "warning")
+    assert (checkout / ".pytest_cache").stat().st_uid == (USER if order[0] else 0)

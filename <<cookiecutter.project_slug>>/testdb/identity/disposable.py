@@ -69,7 +69,7 @@ class Disposable:
 
     name: Name
     marker: Marker | None
-    """None if a crash came before COMMENT, or a test changed it: its check digits prove the name."""
+    """None if a crash came before COMMENT, or a test changed it: check digits prove the name."""
     proof: object = field(repr=False)
 
     @property

@@ -140,7 +140,7 @@ class Server:
             problem, cure = "is of a standby, which only reads", "name the primary server"
         elif is_read_only:
             problem = "is read-only"
-            cure = f'run: ALTER ROLE "{role}" RESET default_transaction_read_only'
+            cure = "RESET default_transaction_read_only, of the role, the database or the server"
         elif acts_as:
             problem = f"acts as {acts_as} from the start, and could not drop what it makes"
             cure = f'run: ALTER ROLE "{role}" RESET role'

@@ -1,5 +1,6 @@
 """What became of the databases of a run, over all of its processes; what is left is dropped."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,11 +62,11 @@ class Audit:
         except (LifecycleError, Error) as error:
             self.problems.append(f"what is left goes with `invoke db.sweep`: {error}")
             return
-        accounted = {*self.dropped, *(kept.was for kept in self.kept), *present}
+        # Counted, as the databases of a worker are made anew under their names.
+        accounted = Counter([*self.dropped, *(kept.was for kept in self.kept), *present])
         self.problems += [
             f"created, and then dropped or renamed by somebody else: {name}"
-            for name in self.created
-            if name not in accounted
+            for name in (Counter(self.created) - accounted).elements()
         ]
 
     def _drop(self, run: Run, entry: Entry) -> None:

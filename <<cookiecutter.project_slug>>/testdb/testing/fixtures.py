@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import pytest
 
+from testdb.identity.names import new_run_id
 from testdb.runs import run as runs
 from testdb.runs.run import Run
 from testdb.testing.isolation import Isolation, IsolationMode
@@ -60,7 +61,8 @@ def join_run(config: pytest.Config) -> Run:
         LifecycleError: there is no server that can be used.
     """
     if RUN not in config.stash:
-        run_id = worker_input(config).get("testdb_run")
+        # Never that of an example which runs pytest: the audit drops what is left of a run.
+        run_id = worker_input(config).get("testdb_run") or new_run_id()
         config.stash[_OPEN] = ExitStack()
         cold = config.getoption("cold_template")
         config.stash[RUN] = config.stash[_OPEN].enter_context(runs.start(run_id=run_id, cold=cold))

@@ -5,12 +5,13 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Final
 
 from testdb.adapter import SERVICE
 from testdb.identity.disposable import Kind
+from testdb.identity.errors import RefusedError
 from testdb.postgres import catalog, databases
 from testdb.postgres.reset import Resetter
 from testdb.runs import environment
@@ -57,17 +58,19 @@ class ClonePool:
     def close(self) -> None:
         """Drop whatever is left, and try once more what could not be dropped before.
 
-        Raises:
-            RefusedError: it still cannot be dropped.
+        What still cannot be dropped, the audit of the run names.
         """
         for made in self._ahead:
             if not made.exception():  # a set that failed was dropped by create
                 self.release(made.result())
         self._thread.shutdown()
-        for clones, dropped in self._released:
-            if dropped.exception():
-                self._run.drop(clones)
-        self._lease.close()
+        try:
+            for clones, dropped in self._released:
+                if dropped.exception():
+                    with suppress(RefusedError):
+                        self._run.drop(clones)
+        finally:
+            self._lease.close()
 
     def _make(self) -> DatabaseSet:
         self._lease.renew()
@@ -106,9 +109,12 @@ class WorkerDatabases:
         self._is_dirty = self._sequences_moved = False
 
     def close(self) -> None:
-        """Drop them, and the clones that tests had."""
-        self._clones.close()
-        self._drop()
+        """Drop them, and the clones that tests had; what cannot be dropped, the audit names."""
+        try:
+            self._clones.close()
+        finally:
+            with suppress(RefusedError):
+                self._drop()
 
     def _drop(self) -> None:
         self._close_connections()

@@ -39,6 +39,8 @@ START_SECONDS: Final = 60.0
 """How long a start may take. Seen on 2 cores: 0.9 s for the first, 0.1 s for any other."""
 RELEASE_SECONDS: Final = 30.0
 """How long the remains of a crashed server may take to let go of their lock."""
+LOOK_SECONDS: Final = 10
+"""How long to look for kept databases: a lock that a test left must not keep the server up."""
 KEPT_POLL_SECONDS: Final = 1.0
 """How often to look whether a person still has a kept database, once nobody uses the server."""
 POLL_SECONDS: Final = 0.01
@@ -69,6 +71,7 @@ def main() -> None:
     """Start the server, say where its socket is, and stay until nobody needs it any more."""
     if os.fork():
         return  # whoever started us need not wait for a daemon
+    os.umask(0o077)  # nobody else may touch what we have yet to complete
     home = find_home()
     lock = _lock_data(home)
     with home.locked("supervisor.lock", fcntl.LOCK_EX) as own, _socket_directory(home) as socket:
@@ -123,7 +126,7 @@ def _install(home: Home) -> None:
             installed = Path(str(distribution(WHEEL).locate_file(package)))
             if installed.exists():
                 shutil.copytree(installed, copy / package, ignore=shutil.ignore_patterns("include"))
-        for path in (copy, *copy.rglob("*")):
+        for path in (*copy.rglob("*"), copy):  # until the end nobody else gets there
             path.chmod(0o755)  # whatever the umask was when the wheel was installed
         copy.rename(home.binaries)
     if not home.data.exists():
@@ -177,7 +180,10 @@ def _socket_directory(home: Home) -> Iterator[Path]:
     # libpq would split the path at commas, and PostgreSQL's setting at quotes.
     if len(longest) > SOCKET_PATH_BYTES or {*longest} & {*b',"'}:
         short = Path("/tmp", f"testdb-{os.geteuid()}")  # noqa: S108  not if somebody else made it
-        socket = own_directory(short) / f"{home.path.name}.socket"
+        try:
+            socket = own_directory(short) / f"{home.path.name}.socket"
+        except OSError as error:
+            sys.exit(f"There is no place for its socket: {short} {error.strerror}.")
     _give_to_server(_fresh(socket))
     try:
         yield socket
@@ -263,6 +269,7 @@ def _stop_when_unused(home: Home, postgres: subprocess.Popen[bytes], socket: Pat
 def _somebody_keeps_a_database(socket: Path) -> bool:
     try:
         with server.connect(socket) as connection:
+            connection.execute(f"SET statement_timeout = '{LOOK_SECONDS}s'")
             return any(entry.is_kept for entry in catalog.read(connection).entries)
     except psycopg.Error:
         return False  # a server that does not answer serves nobody

@@ -23,7 +23,7 @@ def marker(**changes: object) -> Marker:
         "kind": Kind.WORKER,
         "host": "here",
         "pid": 1,
-        "created": datetime.now(UTC),
+        "created": datetime(2026, 1, 2, tzinfo=UTC),
         "role": "gw0",
     }
     return Marker.model_validate(told | changes)

@@ -1,0 +1,367 @@
+"""No parameter of a URL, no variable and no program that a test starts leads to a real database."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+import uv
+
+from harness.external import HOST, PASSWORD, ROLE, ExternalServer, spellings_of_the_password
+from harness.outcome import run
+from harness.project import Project
+from harness.suite import write
+
+HEALTH: Final = "tests/integration/test_health.py"
+PRECIOUS: Final = "precious"
+"""A database of real life: as long as `postgres`, so that a relay can put it in its place."""
+
+STARTS_PROGRAMS: Final = """
+import subprocess
+import sys
+
+import pytest
+
+
+def migrate():
+    command = [sys.executable, "-m", "my_service.migrations"]
+    return subprocess.run(command, capture_output=True, text=True).returncode
+
+
+def test_without_databases():
+    assert migrate() != 0
+
+
+def test_under_rollback(databases):
+    assert migrate() != 0
+
+
+@pytest.mark.isolation("reset")
+def test_under_reset(databases):
+    assert migrate() == 0
+
+
+@pytest.mark.isolation("clone")
+def test_under_clone(databases):
+    assert migrate() == 0
+"""
+
+CONNECTS_WITHOUT_ARGUMENTS: Final = """
+import subprocess
+import sys
+
+import pytest
+
+from testdb.postgres.embedded.home import installed_program
+
+PROGRAMS = {
+    "psql": [str(installed_program("psql")), "--command=SELECT 1"],
+    "psycopg2": [sys.executable, "-c", "import psycopg2; psycopg2.connect('').close()"],
+    "asyncpg": [
+        sys.executable, "-c", "import asyncio, asyncpg; asyncio.run(asyncpg.connect(timeout=5))"
+    ],
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_finds_no_database(program):
+    done = subprocess.run(PROGRAMS[program], capture_output=True, text=True)
+    assert done.returncode != 0
+    assert "ModuleNotFoundError" not in done.stderr
+    assert "testdb-gives-you-no-database-here" in done.stderr or "FileNotFoundError" in done.stderr
+"""
+
+IN_PROCESS: Final = """
+from sqlalchemy import text
+
+VARIABLES = {variables}
+
+
+async def test_the_variables_of_a_test_change_nothing(databases, monkeypatch):
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    import psycopg
+    url = databases.urls["main"]
+    given = url.translate_connect_args(database="dbname", username="user") | url.query
+    with psycopg.connect(**given) as connection:
+        assert connection.execute("SELECT current_database()").fetchone() == (url.database,)
+
+
+def test_a_user_spelled_like_a_database(databases, monkeypatch):
+    monkeypatch.setenv("PGDATABASE", "precious")
+    import psycopg
+    url = databases.urls["main"]
+    psycopg.connect(host=url.query["host"], port=url.port, user=url.database)
+
+
+def test_a_disposable_name_on_another_server(databases):
+    import psycopg
+    psycopg.connect(
+        host="{host}", port={port}, user="x", password="x", dbname=databases.urls["main"].database
+    )
+"""
+
+
+@pytest.fixture
+def precious(external_server: ExternalServer) -> Iterator[str]:
+    """Have a database of real life with a row in it; nobody may have opened it when this ends."""
+    with external_server.database(PRECIOUS) as administrator:
+        with external_server.connect(PRECIOUS) as connection:
+            connection.execute("CREATE TABLE users AS SELECT 'ada' AS name")
+        ours = sessions_on(administrator)
+        yield f"{external_server.url}/{PRECIOUS}"
+        assert sessions_on(administrator) == ours
+
+
+def sessions_on(administrator: psycopg.Connection) -> int:
+    """Count the sessions that the database has ever had."""
+    administrator.execute("SELECT pg_stat_clear_snapshot(), pg_sleep(0.1)")
+    query = "SELECT sessions FROM pg_stat_database WHERE datname = %s"
+    ((sessions,),) = administrator.execute(query, [PRECIOUS]).fetchall()
+    return sessions
+
+
+REDIRECTIONS: Final = {
+    "dbname": "?dbname=precious",
+    "port": "?port=1&dbname=precious",
+    "user": "?user=administrator",
+    "password": "?password=secret-of-another",
+    "service": "?service=production",
+    "passfile": "?passfile=/dev/null",
+    "hostaddr": "?hostaddr=127.0.0.1",
+    "options": "?options=-crole%3Dadministrator",
+    "target_session_attrs": "?target_session_attrs=any",
+    "one host": "?host=127.0.0.1",
+}
+
+
+def test_a_url_that_leads_elsewhere_is_refused(project: Project, precious: str) -> None:
+    """Scenario A."""
+    project.run("pytest", HEALTH)  # templates are cached, as they were when rows were lost
+    server = project.shell["TESTDB_SERVER_URL"]
+    elsewhere = {"TESTDB_SERVER_URL": f"{server}/?dbname={PRECIOUS}"}
+    for command, code in ((("pytest", HEALTH), 4), (("invoke", "db.sweep"), 1)):
+        done = project.run(*command, env=elsewhere, code=code)
+        done.expect("holds dbname in its query").expect_none_of("Traceback", "passed")
+    assert precious
+
+
+USES_SERVERS: Final = """
+import os
+from testdb.identity.errors import ServerError
+from testdb.postgres.server import open_server
+
+for url in {urls}:
+    os.environ["TESTDB_SERVER_URL"] = url
+    try:
+        with open_server():
+            print("opened")
+    except ServerError as error:
+        print(error)
+"""
+
+
+def test_every_redirection_is_refused_by_name(project: Project) -> None:
+    urls = [f"{project.shell['TESTDB_SERVER_URL']}/{query}" for query in REDIRECTIONS.values()]
+    said = project.run("python", "-c", USES_SERVERS.format(urls=urls))
+    said.expect_none_of("opened", "secret-of-another", *spellings_of_the_password())
+    for named, line in zip(REDIRECTIONS, said.stdout.splitlines(), strict=True):
+        assert named in line, line
+        assert "Write it as postgresql://" in line
+
+
+def test_a_url_names_one_host(project: Project) -> None:
+    urls = ["postgresql://u@a/?host=b", "postgresql://u@/?host=a&host=b", "postgresql://u@/"]
+    said = project.run("python", "-c", USES_SERVERS.format(urls=urls))
+    said.expect_times(3, "does not name one host")
+
+
+class Diverter(socketserver.BaseRequestHandler):
+    """Relays a connection to another database than the one that it asks for."""
+
+    def handle(self) -> None:
+        """Relay until either side hangs up."""
+        with socket.create_connection((HOST, self.server.behind)) as behind, suppress(OSError):
+            threading.Thread(target=self.relay_requests, args=(behind,), daemon=True).start()
+            while answer := behind.recv(65536):
+                self.request.sendall(answer)
+
+    def relay_requests(self, behind: socket.socket) -> None:
+        """Relay the other way."""
+        with suppress(OSError):
+            while request := self.request.recv(65536):
+                asked, given = b"database\0postgres\0", f"database\0{PRECIOUS}\0".encode()
+                behind.sendall(request.replace(asked, given))
+            behind.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def diverter(behind: int) -> Iterator[int]:
+    """Have such a relay before the server; yields its port."""
+    with socketserver.ThreadingTCPServer((HOST, 0), Diverter) as server:
+        server.daemon_threads = True
+        server.behind = behind
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
+
+
+def test_a_server_that_opens_another_database_is_refused(
+    project: Project, external_server: ExternalServer
+) -> None:
+    with external_server.database(PRECIOUS), diverter(external_server.port) as port:
+        url = external_server.url.replace(f":{external_server.port}", f":{port}")
+        done = project.run("invoke", "db.sweep", env={"TESTDB_SERVER_URL": url}, code=1)
+    done.expect("asked for postgres, it opened precious").expect_none_of("Traceback")
+
+
+def test_a_reset_deletes_only_in_a_disposable_database(
+    project: Project, external_server: ExternalServer
+) -> None:
+    reset = (
+        "from testdb.postgres.reset import Resetter\n"
+        "from testdb.postgres.server import open_server\n"
+        "with open_server() as server:\n"
+        f"    Resetter(server.connect('testdb', '{PRECIOUS}')).reset()\n"
+    )
+    with external_server.database(PRECIOUS):
+        done = project.run("python", "-c", reset, code=1)
+    done.expect("NotDisposableError: 'precious' is not a disposable database")
+
+
+def misleading(server: ExternalServer) -> dict[str, str]:
+    """Make libpq's variables that redirect a connection, or spoil it."""
+    return {
+        "PGHOST": HOST,
+        "PGHOSTADDR": HOST,
+        "PGPORT": str(server.port),
+        "PGDATABASE": PRECIOUS,
+        "PGUSER": ROLE,
+        "PGPASSWORD": PASSWORD,
+        "PGSERVICE": "production",
+        "PGOPTIONS": "--nonsense",
+        "PGTARGETSESSIONATTRS": "standby",
+        "PGCLIENTENCODING": "SQL_ASCII",
+        "PGDATESTYLE": "SQL, DMY",
+    }
+
+
+def test_no_variable_of_libpq_counts_for_the_embedded_server(
+    embedded_project: Project, external_server: ExternalServer, precious: str
+) -> None:
+    assert precious
+    before = external_server.databases()
+    variables = misleading(external_server) | {
+        "PGREQUIREAUTH": "scram-sha-256",
+        "PGCHANNELBINDING": "require",
+        "PGGSSENCMODE": "require",
+        "PGSSLMODE": "verify-full",
+    }
+    command = ("pytest", HEALTH, "-n", "2")
+    embedded_project.run(*command, env=variables).expect("1 passed", " 0 left")
+    assert external_server.databases() == before
+
+
+def test_only_what_authenticates_counts_for_an_external_server(
+    project: Project, external_server: ExternalServer, precious: str
+) -> None:
+    assert precious
+    without_password = f"postgresql://{ROLE}@{HOST}:{external_server.port}"
+    variables = misleading(external_server) | {
+        "TESTDB_SERVER_URL": without_password,
+        "PGHOSTADDR": "192.0.2.1",  # for documentation: nobody has it (RFC 5737)
+        "PGSSLMODE": "disable",
+    }
+    project.run("pytest", HEALTH, env=variables).expect("1 passed", " 0 left")
+    tls = variables | {"PGSSLMODE": "require"}
+    project.run("pytest", HEALTH, env=tls, code=4).expect("server does not support SSL")
+
+
+def test_what_a_role_has_set_does_not_matter(
+    project: Project, external_server: ExternalServer
+) -> None:
+    settings = {"client_encoding": "SQL_ASCII", "datestyle": "SQL, DMY"}
+    with external_server.connect() as connection:
+        for name, value in settings.items():
+            connection.execute(f"ALTER ROLE {ROLE} SET {name} = '{value}'".encode())
+        try:
+            made = project.run("invoke", "db.create")
+            assert len(project.databases()) == 1
+            project.run("invoke", "db.drop", made.find("db.drop (.+)`").group(1))
+        finally:
+            for name in settings:
+                connection.execute(f"ALTER ROLE {ROLE} RESET {name}".encode())
+
+
+def test_what_a_test_sets_leads_nowhere_else(
+    embedded_project: Project, external_server: ExternalServer, precious: str
+) -> None:
+    assert precious
+    variables = misleading(external_server)
+    for spoils in ("PGSERVICE", "PGOPTIONS", "PGTARGETSESSIONATTRS", "PGCLIENTENCODING"):
+        del variables[spoils]
+    path = write(
+        embedded_project,
+        IN_PROCESS.format(variables=variables, host=HOST, port=external_server.port),
+    )
+    in_order = ("pytest", path, "-p", "no:randomly", "-k")
+    done = embedded_project.run(*in_order, "change_nothing or spelled", code=1)
+    done.expect("1 failed, 1 passed", "'precious' was refused: it is not disposable", " 0 left")
+    done = embedded_project.run(*in_order, "another_server", code=1)
+    done.expect(f"{HOST}:{external_server.port} is not the server that testdb uses", " 0 left")
+
+
+@pytest.mark.parametrize("kept_in", ["variables", ".env"])
+def test_programs_that_a_test_starts_migrate_no_real_database(
+    project: Project, precious: str, kept_in: str
+) -> None:
+    """Scenario A."""
+    name = "MY_SERVICE_DATABASE_URLS__MAIN"
+    real = precious.replace("postgresql://", "postgresql+psycopg://")
+    if kept_in == ".env":
+        project.replace(
+            "src/my_service/settings.py", "frozen=True)", "frozen=True, env_file='.env')"
+        )
+        project.write(".env", f"{name}={real}\n")
+        env = {}
+    else:
+        env = {name: real, name.lower(): real}
+    done = project.run("pytest", write(project, STARTS_PROGRAMS), env=env)
+    done.expect("4 passed", " 0 left")
+
+
+def test_programs_without_an_address_find_no_database(
+    project: Project, external_server: ExternalServer, precious: str, tmp_path: Path
+) -> None:
+    assert precious
+    install = (uv.find_uv_bin(), "pip", "install", "--target", str(tmp_path / "drivers"))
+    python = ("--python", str(project.environment.python))
+    drivers = ("asyncpg", "psycopg2-binary")
+    run(*install, *python, *drivers, cwd=tmp_path, env=project.variables())
+    variables = misleading(external_server)
+    del variables["PGSERVICE"], variables["PGOPTIONS"], variables["PGTARGETSESSIONATTRS"]
+    variables["PYTHONPATH"] = f"{project.variables()['PYTHONPATH']}:{tmp_path / 'drivers'}"
+    path = write(project, CONNECTS_WITHOUT_ARGUMENTS)
+    project.run("pytest", path, env=variables).expect("3 passed")
+
+
+def test_examples_have_the_settings_of_their_own_databases(project: Project, precious: str) -> None:
+    """Scenario A."""
+    project.write(
+        "examples/example_migrates.py",
+        '"""Migrates by a command line."""\n\n'
+        "import subprocess, sys\n"
+        "from testdb.processes.examples import service_client\n\n"
+        'migrate = [sys.executable, "-m", "my_service.migrations"]\n'
+        "assert subprocess.run(migrate).returncode != 0\n"
+        "with service_client(__file__):\n"
+        "    assert subprocess.run(migrate).returncode == 0\n",
+    )
+    real = {"MY_SERVICE_DATABASE_URLS__MAIN": precious}
+    project.run("python", "examples/example_migrates.py", env=real)
+    project.run("python", "examples/run_all.py", "migrates", env=real).expect("migrates passed")
