@@ -11,10 +11,11 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 import psycopg
 from psycopg import sql
@@ -138,6 +139,20 @@ class Remote:
                 )
         return [str(name) for name in names]
 
+    def count_rows(self, name: str) -> dict[str, int]:
+        """Plan a sweep, drop a database, and drop what was created last; tell what was fetched."""
+        counts = {}
+        with closing(self._server().connect()) as connection, _counting(connection) as rows:
+            sweeping.plan(connection, Options())
+            counts["plan"] = sum(rows)
+            rows.clear()
+            kept.drop(connection, name)
+            counts["drop"] = sum(rows)
+        with _counting(self._run.connection) as rows:
+            self._run.drop(self._made)
+            counts["drop of a run"] = sum(rows)
+        return counts
+
     def forge(self, name: str) -> None:
         """Try to drop a database around the rule."""
         with closing(self._server().connect()) as connection:
@@ -152,6 +167,26 @@ class Remote:
 
     def _server(self) -> Server:
         return self._stack.enter_context(open_server())
+
+
+@contextmanager
+def _counting(connection: psycopg.Connection) -> Iterator[list[int]]:
+    """Count the rows that come over a connection: a number for each statement."""
+    rows: list[int] = []
+
+    class Counting(psycopg.Cursor[Any]):
+        """A cursor that counts."""
+
+        def execute(self, *arguments: Any, **options: Any) -> Self:  # noqa: ANN401
+            super().execute(*arguments, **options)
+            rows.append(self.pgresult.ntuples if self.pgresult else 0)
+            return self
+
+    usual, connection.cursor_factory = connection.cursor_factory, Counting
+    try:
+        yield rows
+    finally:
+        connection.cursor_factory = usual
 
 
 def _purpose_of_a_dead_run() -> Purpose:

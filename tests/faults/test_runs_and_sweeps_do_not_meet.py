@@ -99,9 +99,9 @@ def test_a_run_that_is_being_swept_does_not_come_alive(
 ) -> None:
     with processes(project, 2) as (sweeper, run):
         (name,) = sweeper.ask("leave", count=1)
-        with external_server.drops_wait(name):
+        with external_server.locked(name):
             sweeper.tell("sweep")
-            wait_until(external_server.has_waiting_drop, "no sweep waits")
+            wait_until(external_server.has_waiting, "no sweep waits")
             with pytest.raises(RefusedByTestdbError, match="is being swept"):
                 run.ask("join", run_id=name.split("_")[2])
         assert sweeper.answer()[name][0]

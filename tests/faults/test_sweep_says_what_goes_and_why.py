@@ -122,9 +122,9 @@ def test_a_sweep_that_is_killed_leaves_the_rest_to_the_next(
     processes: Processes, project: Project, external_server: ExternalServer, person: Process
 ) -> None:
     left = set(person.ask("leave", count=40))
-    with processes(project) as (sweeper,), external_server.drops_wait(max(left)):
+    with processes(project) as (sweeper,), external_server.locked(max(left)):
         sweeper.tell("sweep")
-        wait_until(external_server.has_waiting_drop, "no sweep has come to it", 60)
+        wait_until(external_server.has_waiting, "no sweep has come to it", 60)
         sweeper.kill()
         assert max(left) in external_server.databases().values()
     wait_until(
@@ -148,9 +148,9 @@ def test_a_sweep_whose_connections_are_cut_drops_nothing_more(
         processes(project) as (sweeper,),
         external_server.connect() as administrator,
     ):
-        with external_server.drops_wait(max(left)):
+        with external_server.locked(max(left)):
             sweeper.tell("sweep")
-            wait_until(external_server.has_waiting_drop, "no sweep has come to it", 60)
+            wait_until(external_server.has_waiting, "no sweep has come to it", 60)
             wait_until(
                 lambda: administrator.execute(cut).fetchall() == [] and sweeper.has_answered(),
                 "the sweep goes on without connections",

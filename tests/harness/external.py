@@ -184,6 +184,7 @@ class _Cluster:
         port = _free_port()
         command = [self.binaries / "postgres", "-D", self.data, "-p", str(port), "-c", "fsync=off"]
         command += ["-c", f"listen_addresses={HOST}", "-c", "unix_socket_directories="]
+        command += ["-c", "max_prepared_transactions=2"]  # none is the default
         with (self.home / "log").open("ab") as log:
             postgres = subprocess.Popen(
                 command,

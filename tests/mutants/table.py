@@ -42,6 +42,10 @@ BAD_EXAMPLES: Final = "test_examples.py::test_e2e_goes_red_for_each_bad_example_
 PAST_THE_ROOMS: Final = "test_bake.py::test_an_import_past_the_rooms_breaks_a_contract"
 ELSEWHERE: Final = "test_nothing_leads_elsewhere.py"
 PASSWORDS: Final = "test_no_report_shows_a_password.py::test_tests_that_fail_to_connect"
+ACCOUNTED: Final = "test_tests_that_reach_the_server.py"
+INTERRUPTED: Final = "faults/test_an_interruption_in_the_middle.py"
+STALLS: Final = "faults/test_a_network_that_stalls.py"
+STRANGERS: Final = "faults/test_other_databases_cost_nothing.py"
 LINTED: Final = "test_bake.py::test_it_is_formatted_and_linted_as_generated"
 
 
@@ -849,6 +853,161 @@ MUTANTS: Final = {
             'os.environ.pop("PGPASSWORD", None)',
             'os.environ.get("PGPASSWORD")',
             PASSWORDS,
+        ),
+    ),
+    "Created is dropped or kept, whatever a test does to its database: "
+    "else the run fails by name": (
+        Mutant(
+            "a run needs the marker of what it made",
+            "testdb/identity/disposable.py",
+            "    except NotDisposableError:\n        return Disposable(name, None, _PROOF)",
+            "    except NotDisposableError:\n        raise",
+            f"{ACCOUNTED}::test_a_database_whose_comment_a_test_changed_is_dropped",
+        ),
+        Mutant(
+            "the audit goes by the rule for strangers",
+            "testdb/runs/run.py",
+            "catalog.of_run(self.connection, self.id, partial(prove_own, run=self.id))",
+            "catalog.of_run(self.connection, self.id)",
+            f"{ACCOUNTED}::test_a_worker_that_crashes_after_it_changed_the_comment_leaves_nothing",
+        ),
+        Mutant(
+            "what is kept has no marker",
+            "testdb/postgres/databases.py",
+            "    _write_marker(connection, name, _marker_of(purpose, created, now, days))\n",
+            "",
+            f"{ACCOUNTED}::test_a_database_whose_comment_a_test_changed_is_kept_with_a_marker",
+        ),
+        Mutant(
+            "a name that was used twice counts once",
+            "testdb/testing/audit.py",
+            "(Counter(self.created) - accounted).elements()",
+            "set(self.created) - set(accounted)",
+            f"{ACCOUNTED}::test_a_test_that_drops_or_renames_its_own_database_fails_the_run",
+        ),
+        Mutant(
+            "nobody misses a database",
+            "testdb/testing/audit.py",
+            "for name in (Counter(self.created) - accounted).elements()",
+            "for name in ()",
+            f"{ACCOUNTED}::test_a_test_that_drops_or_renames_its_own_database_fails_the_run",
+        ),
+        Mutant(
+            "nobody looks at roles",
+            "testdb/testing/audit.py",
+            "self.new_roles = sorted(catalog.roles(run.connection) - self.roles_before)",
+            "self.new_roles = []",
+            f"{ACCOUNTED}::test_roles_that_a_test_left_are_named",
+        ),
+        Mutant(
+            "roles that were there before are named",
+            "testdb/testing/audit.py",
+            "sorted(catalog.roles(run.connection) - self.roles_before)",
+            "sorted(catalog.roles(run.connection))",
+            f"{ACCOUNTED}::test_roles_that_a_test_left_are_named",
+        ),
+        Mutant(
+            "nobody looks for prepared transactions",
+            "testdb/testing/audit.py",
+            "for database, gid in catalog.prepared_transactions(run.connection, run.id):",
+            "for database, gid in ():",
+            f"{ACCOUNTED}::test_prepared_transactions_that_a_test_left_are_named",
+        ),
+        Mutant(
+            "one clone that cannot be dropped keeps the others",
+            "testdb/testing/worker.py",
+            "                    with suppress(RefusedError):\n"
+            "                        self._run.drop(clones)",
+            "                    self._run.drop(clones)",
+            f"{ACCOUNTED}::test_prepared_transactions_that_a_test_left_are_named",
+        ),
+    ),
+    "A signal, a timeout, a network that stalls: the run ends in time, "
+    "with its databases or one message": (
+        Mutant(
+            "an interrupted command goes on",
+            "testdb/postgres/server.py",
+            "        except BaseException:\n            if self.pgconn",
+            "        except ZeroDivisionError:\n            if self.pgconn",
+            f"{INTERRUPTED}::test_a_timeout_in_the_middle_of_create",
+        ),
+        Mutant(
+            "a clone that was waited for is forgotten",
+            "testdb/testing/worker.py",
+            "        futures.wait([self._ahead[0]])  #",
+            "        #",
+            f"{INTERRUPTED}::test_a_timeout_in_the_middle_of_create",
+        ),
+        Mutant(
+            "a task dies at once",
+            "tasks/reporting.py",
+            "    child.terminate_in_order()\n",
+            "",
+            f"{INTERRUPTED}::test_a_signal_in_the_middle_of_create",
+        ),
+        Mutant(
+            "the end of a terminal is not noticed",
+            "testdb/processes/child.py",
+            "    for number in (signal.SIGTERM, signal.SIGHUP):\n"
+            "        signal.signal(number, _raise_terminated)",
+            "    signal.signal(signal.SIGTERM, _raise_terminated)",
+            f"{INTERRUPTED}::test_a_signal_in_the_middle_of_create",
+        ),
+        Mutant(
+            "a task that was terminated says that all went well",
+            "tasks/reporting.py",
+            "raise Exit(code=child.TERMINATED) from None",
+            "raise Exit(code=0) from None",
+            f"{INTERRUPTED}::test_a_signal_to_a_service_by_hand",
+        ),
+        Mutant(
+            "the end of a test waits for ever",
+            "testdb/testing/plugin.py",
+            "        with guard.cutting_after(TEARDOWN_SECONDS):\n            yield",
+            "        yield",
+            f"{STALLS}::test_the_run_ends_in_time_and_says_why",
+        ),
+        Mutant(
+            "the end of an interrupted run waits for ever",
+            "testdb/testing/plugin.py",
+            "    with suppress(ServerError), guard.cutting_after(TEARDOWN_SECONDS):\n"
+            "        yield\n",
+            "    yield\n",
+            f"{STALLS}::test_ctrl_c_ends_a_run_whose_network_stalls",
+        ),
+        Mutant(
+            "no network is ever given up",
+            "testdb/postgres/guard.py",
+            '    "tcp_user_timeout": "60000",\n',
+            "",
+            f"{STALLS}::test_every_connection_notices_that_its_network_has_gone",
+        ),
+    ),
+    "What others have on a server is not even read": (
+        Mutant(
+            "a plan reads every database",
+            "testdb/postgres/catalog.py",
+            "starts_with(lower(datname), 'testdb_') OR",
+            "true OR",
+            f"{STRANGERS}::test_a_plan_and_a_drop_fetch_no_row_of_others",
+        ),
+        Mutant(
+            "whoever wants one reads all",
+            "testdb/postgres/catalog.py",
+            'return _look(connection, prove, "datname = %s", name).entries',
+            'return tuple(e for e in _look(connection, prove, "true").entries if e.name == name)',
+            f"{STRANGERS}::test_a_plan_and_a_drop_fetch_no_row_of_others",
+        ),
+        Mutant(
+            "a drop reads all",
+            "testdb/postgres/catalog.py",
+            "    return dict(connection.execute(query, [[str(name) for name in "
+            "names]]).fetchall())",
+            '    every = dict(connection.execute(query.partition(" '
+            'WHERE")[0]).fetchall())\n'
+            "    return {str(name): every[str(name)] for name in names if "
+            "str(name) in every}",
+            f"{STRANGERS}::test_a_plan_and_a_drop_fetch_no_row_of_others",
         ),
     ),
     "Generated code is formatted, lint-clean and typed, with no fixing pass": (

@@ -19,7 +19,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn
 
-from testdb.identity.errors import RefusedError
+from testdb.identity.errors import RefusedError, ServerError
 from testdb.identity.names import parse
 
 Address = tuple[str, str]
@@ -109,16 +109,30 @@ class Guard:
         """Cut all connections of this process if the context lasts longer.
 
         Whoever waits for a server that a silent network has swallowed gets an error then.
+
+        Raises:
+            ServerError: they were cut; instead of any error that came of it.
         """
-        timer = threading.Timer(seconds, self._cut)
+        was_cut = threading.Event()
+        timer = threading.Timer(seconds, self._cut, [was_cut])
         timer.daemon = True
         timer.start()
         try:
             yield
+        except Exception:
+            if not was_cut.is_set():
+                raise
         finally:
             timer.cancel()
+        if was_cut.is_set():
+            msg = (
+                f"The server did not answer within {seconds:g} s; its connections were cut. "
+                "Is the network to it up?"
+            )
+            raise ServerError(msg)
 
-    def _cut(self) -> None:
+    def _cut(self, was_cut: threading.Event) -> None:
+        was_cut.set()
         for opened in list(self._opened):
             # A copy of the descriptor: libpq finds the connection lost, and closes its own.
             with suppress(Exception), socket.socket(fileno=os.dup(opened.socket)) as copy:

@@ -1,13 +1,14 @@
 """The hooks: options, the run and its lease, the report header, the guard, the audit."""
 
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
 from testdb.adapter import LOGICAL
-from testdb.identity.errors import LifecycleError
+from testdb.identity.errors import LifecycleError, ServerError
 from testdb.identity.project import ROOT
 from testdb.postgres import Error, catalog
 from testdb.postgres.guard import guard
@@ -36,6 +37,8 @@ CONNECTIONS_PER_WORKER: Final = 2 + 3 * len(LOGICAL)
 TEARDOWN_SECONDS: Final = 60.0
 """How long the end of a test, or of the run, may take before its connections are cut."""
 _AUDIT: Final = pytest.StashKey[Audit]()
+_GONE: Final = pytest.StashKey[bool]()
+"""Key in Config.stash: the server has gone, and the run was told to stop."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -126,8 +129,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         try:
             run.renew_lease()
         except LifecycleError as error:
+            item.config.stash[_GONE] = True
             item.session.shouldstop = str(error)
-            pytest.fail(str(error), pytrace=False)
+            raise pytest.fail.Exception(str(error), pytrace=False) from None
     guard.label = item.nodeid
     guard.is_closed = _is_unit_test(item.path)
 
@@ -158,8 +162,14 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     A server that does not answer any more cannot make this last.
     """
     guard.is_closed = False
-    with guard.cutting_after(TEARDOWN_SECONDS):
-        yield
+    try:
+        with guard.cutting_after(TEARDOWN_SECONDS):
+            yield
+    except ServerError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+    except Exception:
+        if _GONE not in item.config.stash:  # else it was said once, and that is enough
+            raise
     if guard.refusals:
         first, *_ = guard.refusals
         guard.refusals.clear()
@@ -181,9 +191,14 @@ def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
     audit.add(*getattr(node, "workeroutput", {}).get("testdb", ([], [], 0, [])))
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Drop what is left of the run, and fail it if that should have gone before."""
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Drop what is left of the run, and fail it if that should have gone before.
+
+    Fixtures that an interrupted run still has end before that, in bounded time too.
+    """
+    with suppress(ServerError), guard.cutting_after(TEARDOWN_SECONDS):
+        yield
     config = session.config
     if RUN not in config.stash:
         return
@@ -193,7 +208,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         told["testdb"] = account_of(run)
         return
     audit = config.stash.setdefault(_AUDIT, Audit())
-    with guard.cutting_after(TEARDOWN_SECONDS):
+    with suppress(ServerError), guard.cutting_after(TEARDOWN_SECONDS):
         audit.close(run)
     if audit.has_failed and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
