@@ -7,6 +7,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import product
 from typing import Final
 
 import pytest
@@ -21,11 +22,16 @@ BUSY: Final = "another command is already in progress"
 ENDED_BY_SIGTERM: Final = 143
 MANY_LINES: Final = 40
 """More than a person needs to see of a signal: 45 lines were seen."""
-SIGNALS: Final = pytest.mark.parametrize(
-    "number",
-    [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)],
-    ids=lambda number: number.name,
+PROGRAMS: Final = (
+    ("invoke", "service.run"),
+    ("invoke", "db.create"),
+    ("python", "examples/run_all.py", "users"),
 )
+BY_DEFAULT: Final = {
+    ("service.run", signal.SIGHUP),
+    ("db.create", signal.SIGTERM),
+    ("examples/run_all.py", signal.SIGTERM),
+}
 
 TIMES_OUT = """
 import pytest
@@ -99,15 +105,17 @@ def expect_few_words(done: Outcome) -> None:
         done.fail(f"to say it in {MANY_LINES} lines, not {lines}")
 
 
-@SIGNALS
 @pytest.mark.parametrize(
-    "command",
+    ("command", "number"),
     [
-        ("invoke", "service.run"),
-        ("invoke", "db.create"),
-        ("python", "examples/run_all.py", "users"),
+        pytest.param(
+            command,
+            number,
+            id=f"{command[1]}-{number.name}",
+            marks=() if (command[1], number) in BY_DEFAULT else pytest.mark.long,
+        )
+        for command, number in product(PROGRAMS, (signal.SIGTERM, signal.SIGHUP))
     ],
-    ids=lambda command: command[1],
 )
 def test_a_signal_in_the_middle_of_create(
     start: Callable[..., subprocess.Popen[str]],
@@ -134,7 +142,9 @@ def test_an_example_that_is_stopped_in_the_middle_of_create(
     assert external_server.in_use() == []
 
 
-@SIGNALS
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.long)]
+)
 def test_a_signal_to_a_service_by_hand(
     warm: Project, external_server: ExternalServer, mark: str, number: signal.Signals
 ) -> None:
