@@ -62,6 +62,18 @@ def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(
             done.fail("to fail")
 
 
+def test_a_module_that_swallows_a_refusal_is_named(
+    project: Project, external_server: ExternalServer
+) -> None:
+    careless = CARELESS.format(url=f"{external_server.url}/precious")
+    swallows = f"{careless}\n\ntry:\n    count()\nexcept Exception:\n    pass\n"
+    project.write("tests/integration/test_a_good_one.py", "def test_good(databases): pass\n")
+    project.write("tests/integration/test_careless.py", f"{swallows}\n\ndef test(): pass\n")
+    done = project.run("pytest", "tests/integration", "-k", "good or careless", code=2)
+    done.expect_times(1, "^ERROR tests/integration/test_careless.py")
+    done.expect("'precious' was refused").expect_none_of("ERROR tests/integration/test_a_good")
+
+
 def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
     for folder in ("tests/unit", "tests/testdb/unit"):
         path = project.write(f"{folder}/test_written.py", REACHES)

@@ -42,6 +42,14 @@ def test_is_refused(databases):  # the last: it stops the run
     REAL.connect()
 """
 FAILS_AT_IMPORT: Final = FAILS + "\nREAL.connect()\n"
+FAILS_IN_A_HOOK: Final = """
+
+def pytest_collection_modifyitems():
+    from sqlalchemy import create_engine
+
+    url = "postgresql+psycopg://ada:{}@127.0.0.1:1/precious"
+    create_engine(url.format("-".join(("hunter2", "of", "production")))).connect()
+"""
 
 STYLES: Final = ("long", "auto", "short", "line", "native", "no")
 
@@ -70,8 +78,15 @@ def test_tests_that_fail_to_connect(
         *("--full-trace", "--log-level=DEBUG"),
         code=None,
     )
+    with (project / "tests/conftest.py").open("a") as conftest:
+        conftest.write(FAILS_IN_A_HOOK)
+    in_a_hook = project.run(
+        *("pytest", "tests/integration/test_fails.py", f"--tb={style}", "--showlocals"),
+        *("--full-trace", "-vv"),
+        code=pytest.ExitCode.INTERNAL_ERROR,
+    )
     secrets = (FOREIGN, *spellings_of_the_password())
-    for said in (done, at_import):
+    for said in (done, at_import, in_a_hook):
         said.expect_none_of(*secrets)
     report = (project / "report.xml").read_text()
     assert not [secret for secret in secrets if secret in report]

@@ -27,8 +27,12 @@ import sys
 
 import pytest
 
+from testdb.postgres.embedded.home import installed_program
+
 
 def migrate():
+    psql = [str(installed_program("psql")), "--command=SELECT 1"]
+    assert subprocess.run(psql, capture_output=True).returncode != 0
     command = [sys.executable, "-m", "my_service.migrations"]
     return subprocess.run(command, capture_output=True, text=True).returncode
 
@@ -77,7 +81,7 @@ def test_finds_no_database(program):
 """
 
 IN_PROCESS: Final = """
-from sqlalchemy import text
+import pytest
 
 VARIABLES = {variables}
 
@@ -97,6 +101,17 @@ def test_a_user_spelled_like_a_database(databases, monkeypatch):
     import psycopg
     url = databases.urls["main"]
     psycopg.connect(host=url.query["host"], port=url.port, user=url.database)
+
+
+def test_what_else_is_refused(databases, run):
+    import psycopg
+    from testdb.identity.errors import RefusedError
+    url = databases.urls["main"]
+    given = url.translate_connect_args(database="dbname", username="user") | url.query
+    with pytest.raises(RefusedError, match="it asks for replication"):
+        psycopg.connect(**given, replication="database")
+    with pytest.raises(RefusedError, match="'precious' was refused"):
+        run.server.connect(database="precious")
 
 
 def test_a_disposable_name_on_another_server(databases):
@@ -175,6 +190,14 @@ def test_every_redirection_is_refused_by_name(project: Project) -> None:
         assert "Write it as postgresql://" in line
 
 
+def test_a_password_that_is_not_escaped_is_told_nobody(project: Project) -> None:
+    urls = ["postgresql://u:s3cret@t4il@127.0.0.1:5", "postgresql://u:s3cret/t4il@127.0.0.1:x"]
+    urls += ["postgresql://127.0.0.1/u:s3cret", "postgresql://127.0.0.1/?PASSWORD=s3cret"]
+    script = USES_SERVERS.format(urls=urls) + "    print(dict(os.environ))\n"
+    said = project.run("python", "-c", script)
+    said.expect_times(2, "is not the SQLAlchemy URL").expect_none_of("s3cret", "t4il")
+
+
 def test_a_url_names_one_host(project: Project) -> None:
     urls = ["postgresql://u@a/?host=b", "postgresql://u@/?host=a&host=b", "postgresql://u@/"]
     said = project.run("python", "-c", USES_SERVERS.format(urls=urls))
@@ -223,11 +246,13 @@ def test_a_server_that_opens_another_database_is_refused(
 def test_a_reset_deletes_only_in_a_disposable_database(
     project: Project, external_server: ExternalServer
 ) -> None:
+    """Before testdb is imported there is no guard: who gets so far is asked once more."""
+    url = f"{external_server.url}/{PRECIOUS}"
     reset = (
+        "import psycopg\n"
+        f"connection = psycopg.connect('{url}', autocommit=True)\n"
         "from testdb.postgres.reset import Resetter\n"
-        "from testdb.postgres.server import open_server\n"
-        "with open_server() as server:\n"
-        f"    Resetter(server.connect('testdb', '{PRECIOUS}')).reset()\n"
+        "Resetter(connection).reset()\n"
     )
     with external_server.database(PRECIOUS):
         done = project.run("python", "-c", reset, code=1)
@@ -312,24 +337,29 @@ def test_what_a_test_sets_leads_nowhere_else(
     in_order = ("pytest", path, "-p", "no:randomly", "-k")
     done = embedded_project.run(*in_order, "change_nothing or spelled", code=1)
     done.expect("1 failed, 1 passed", "'precious' was refused: it is not disposable", " 0 left")
+    done = embedded_project.run(*in_order, "what_else", code=1)
+    done.expect("1 passed", "1 error", "it asks for replication")
     done = embedded_project.run(*in_order, "another_server", code=1)
     done.expect(f"{HOST}:{external_server.port} is not the server that testdb uses", " 0 left")
 
 
-@pytest.mark.parametrize("kept_in", ["variables", ".env"])
+@pytest.mark.parametrize("kept_in", ["variables and .env", "conftest.py"])
 def test_programs_that_a_test_starts_migrate_no_real_database(
-    project: Project, precious: str, kept_in: str
+    project: Project, external_server: ExternalServer, precious: str, kept_in: str
 ) -> None:
-    """Scenario A."""
+    """Scenario A. A conftest may load a file of settings long after testdb was imported."""
     name = "MY_SERVICE_DATABASE_URLS__MAIN"
     real = precious.replace("postgresql://", "postgresql+psycopg://")
-    if kept_in == ".env":
+    env = {}
+    if kept_in == "conftest.py":
+        loaded = misleading(external_server) | {name: real}
+        with (project / "tests/conftest.py").open("a") as conftest:
+            conftest.write(f"\nimport os\nos.environ.update({loaded})\n")
+    else:
         project.replace(
-            "src/my_service/settings.py", "frozen=True)", "frozen=True, env_file='.env')"
+            "src/my_service/settings.py", "frozen=True,", "frozen=True, env_file='.env',"
         )
         project.write(".env", f"{name}={real}\n")
-        env = {}
-    else:
         env = {name: real, name.lower(): real}
     done = project.run("pytest", write(project, STARTS_PROGRAMS), env=env)
     done.expect("4 passed", " 0 left")

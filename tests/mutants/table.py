@@ -611,7 +611,7 @@ MUTANTS: Final = {
         Mutant(
             "the guard lets everything pass",
             "testdb/postgres/guard.py",
-            "if maintained is None and parse(database) is None:",
+            "if parse(database) is None and not is_ours:",
             "if False:",
             REFUSED,
         ),
@@ -621,6 +621,13 @@ MUTANTS: Final = {
             "if guard.refusals:",
             "if False:",
             REFUSED,
+        ),
+        Mutant(
+            "a module that swallows a refusal is believed",
+            "testdb/testing/plugin.py",
+            "if guard.refusals and report.passed:",
+            "if False:",
+            "test_guard.py::test_a_module_that_swallows_a_refusal_is_named",
         ),
         Mutant(
             "unit tests connect",
@@ -813,9 +820,30 @@ MUTANTS: Final = {
         Mutant(
             "what a test starts has the settings of the shell",
             "testdb/runs/__init__.py",
-            "environment.lead_nowhere()",
+            "environment.apply()",
             "_ = environment",
+            f"{ELSEWHERE}::test_examples_have_the_settings_of_their_own_databases",
+        ),
+        Mutant(
+            "what a conftest sets stays for the tests",
+            "testdb/testing/plugin.py",
+            "    environment.apply()\n",
+            "",
             f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
+        ),
+        Mutant(
+            "a connection for replication passes",
+            "testdb/postgres/guard.py",
+            'if "replication" in given:',
+            "if False:",
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
+        ),
+        Mutant(
+            "testdb itself may go anywhere",
+            "testdb/postgres/guard.py",
+            "is_ours = maintained is not None and database == MAINTENANCE",
+            "is_ours = maintained is not None",
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
         ),
         Mutant(
             "what the settings lack is read from a file",
@@ -827,7 +855,7 @@ MUTANTS: Final = {
         Mutant(
             "libpq is told no host",
             "testdb/postgres/environment.py",
-            'os.environ["PGHOST"] = NOWHERE',
+            "os.environ.update(LEADS_NOWHERE)",
             "pass",
             f"{ELSEWHERE}::test_programs_without_an_address_find_no_database",
         ),
@@ -846,6 +874,20 @@ MUTANTS: Final = {
             "URL.create(url.drivername, url.username, None, ",
             "URL.create(url.drivername, url.username, url.password, ",
             PASSWORDS,
+        ),
+        Mutant(
+            "reports of hooks show the variables of libraries",
+            "testdb/testing/plugin.py",
+            "    hide_variables_of_libraries(excrepr)\n",
+            "    pass\n",
+            PASSWORDS,
+        ),
+        Mutant(
+            "a part of a password is taken for a host",
+            "testdb/postgres/server.py",
+            'if configured.partition("?")[0].count("@") > 1 or "\\n" in password:',
+            "if False:",
+            f"{ELSEWHERE}::test_a_password_that_is_not_escaped_is_told_nobody",
         ),
         Mutant(
             "PGPASSWORD stays",

@@ -12,7 +12,9 @@ ENV_PREFIX: Final = "<< cookiecutter.package_name | upper >>_"
 class Settings(BaseSettings):
     """What differs between two deployments. Secrets are `SecretStr`: they print as asterisks."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", frozen=True, hide_input_in_errors=True
+    )
 
     database_urls: dict[str, SecretStr]
     """A SQLAlchemy URL for each logical database, by its name."""

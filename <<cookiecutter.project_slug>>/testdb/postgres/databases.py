@@ -99,6 +99,11 @@ def drop(connection: psycopg.Connection, proven: Disposable, *, end_sessions: bo
         if connection.broken:
             raise
         msg = f"{proven.name} was not dropped: {error.diag.message_detail or error}"
+        if isinstance(error, psycopg.errors.ObjectInUse):
+            msg += (
+                " What else than a session uses a database is removed in it: by DROP SUBSCRIPTION, "
+                "ROLLBACK PREPARED or pg_drop_replication_slot."
+            )
         raise RefusedError(msg) from None
 
 

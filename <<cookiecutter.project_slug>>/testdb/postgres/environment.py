@@ -13,6 +13,13 @@ from typing import Final
 SERVER_URL_VARIABLE: Final = "TESTDB_SERVER_URL"
 NOWHERE: Final = "/testdb-gives-you-no-database-here"
 """The host of programs that are given no other: a socket's directory that nobody has."""
+LEADS_NOWHERE: Final = {
+    "PGHOST": NOWHERE,
+    "PGHOSTADDR": "",
+    "PGSERVICEFILE": os.devnull,
+    "PGSYSCONFDIR": NOWHERE,
+}
+"""Set rather than unset, so that nothing that fills in what is missing leads elsewhere."""
 _OF_LIBPQ: Final = re.compile("PG[A-Z]+")
 _AUTHENTICATES: Final = re.compile(
     "PG(PASSWORD|PASSFILE|SSL[A-Z]*|GSS[A-Z]*|KRBSRVNAME|CHANNELBINDING|REQUIRE[A-Z]*)"
@@ -20,12 +27,12 @@ _AUTHENTICATES: Final = re.compile(
 
 
 def restrict() -> None:
-    """Forget libpq's variables, but for those that authenticate us to an external server."""
+    """Replace libpq's variables, but for those that authenticate us to an external server."""
     is_external = bool(os.environ.get(SERVER_URL_VARIABLE))
     for name in filter(_OF_LIBPQ.fullmatch, list(os.environ)):
         if not (is_external and _AUTHENTICATES.fullmatch(name)):
             del os.environ[name]
-    os.environ["PGHOST"] = NOWHERE
+    os.environ.update(LEADS_NOWHERE)
 
 
 def hide_password(password: str, host: str, port: str, *, user: str) -> None:

@@ -22,6 +22,8 @@ from psycopg.pq.abc import PGconn
 from testdb.identity.errors import RefusedError, ServerError
 from testdb.identity.names import parse
 
+MAINTENANCE: Final = "postgres"
+"""The one database that everybody takes advisory locks in: they hold within one database only."""
 Address = tuple[str, str]
 """Of a server: its host, or the directory of its socket; and its port."""
 NETWORK_TIMEOUTS: Final = {
@@ -54,7 +56,7 @@ class Guard:
 
     @contextmanager
     def maintenance(self, server: Address) -> Iterator[None]:
-        """Let testdb itself reach any database of a server."""
+        """Let testdb itself reach the maintenance database of a server."""
         token = self._maintained.set(server)
         try:
             yield
@@ -80,7 +82,8 @@ class Guard:
                 f"{self.label} tried to connect to the database {database!r}. Unit tests reach no "
                 "database: move the test to tests/integration."
             )
-        if maintained is None and parse(database) is None:
+        is_ours = maintained is not None and database == MAINTENANCE
+        if parse(database) is None and not is_ours:
             self._refuse(
                 f"A connection to the database {database!r} was refused: it is not disposable, so "
                 "no test, example or task may reach it. Use the fixtures `session` or `databases`, "
@@ -91,6 +94,11 @@ class Guard:
                 f"A connection to {database!r} was refused: {':'.join(server)} is not the server "
                 "that testdb uses. Take URLs from the fixture `databases`, or from the app's "
                 "settings, as they are."
+            )
+        if "replication" in given:
+            self._refuse(
+                f"A connection to {database!r} was refused: it asks for replication, and by that "
+                "reaches every database of the server."
             )
         fixed = {"host": server[0], "port": server[1], "hostaddr": "", "dbname": database}
         label = {} if maintained or self.label is None else {"application_name": self.label}

@@ -16,11 +16,9 @@ from testdb.identity.errors import ServerError
 from testdb.postgres import environment
 from testdb.postgres.embedded import server as embedded
 from testdb.postgres.environment import SERVER_URL_VARIABLE
-from testdb.postgres.guard import Address, guard
+from testdb.postgres.guard import MAINTENANCE, Address, guard
 
 DRIVER: Final = "postgresql+psycopg"
-MAINTENANCE: Final = "postgres"
-"""The one database that everybody takes advisory locks in: they hold within one database only."""
 CONNECT_SECONDS: Final = 10
 CANCEL_SECONDS: Final = 5.0
 PORT: Final = 5432
@@ -88,6 +86,7 @@ class Server:
         """Connect to the maintenance database or another, in autocommit mode, without timeouts.
 
         Raises:
+            RefusedError: it is neither the maintenance database nor disposable.
             ServerError: the server is out of reach, refuses us, is behind a pooler, or opens
                 another database.
         """
@@ -242,15 +241,17 @@ def _hide_password() -> None:
         return
     try:
         url = make_url(configured)
-        if "\n" in (password := str(url.password or password or "")):
-            raise ValueError  # noqa: TRY301  no passfile can hold it
+        password = str(url.password or password or "")
+        # An @ that is not escaped makes a part of the password a host; no passfile holds two lines.
+        if configured.partition("?")[0].count("@") > 1 or "\n" in password:
+            raise ValueError  # noqa: TRY301
     except (ArgumentError, ValueError):
         os.environ[SERVER_URL_VARIABLE] = "unreadable"
         return
     if password:
         environment.hide_password(password, *_address_of(url), user=url.username or "*")
-    query = {key: "***" if "password" in key else value for key, value in url.query.items()}
-    public = URL.create(url.drivername, url.username, None, url.host, url.port, url.database, query)
+    query = {key: value if key in QUERY else "***" for key, value in url.query.items()}
+    public = URL.create(url.drivername, url.username, None, url.host, url.port, None, query)
     os.environ[SERVER_URL_VARIABLE] = public.render_as_string(hide_password=False)
 
 
@@ -263,8 +264,7 @@ def _external_url(configured: str) -> URL:
     if backend != "postgresql":
         msg = (
             f"{SERVER_URL_VARIABLE} is not the SQLAlchemy URL of a PostgreSQL server. Write it as "
-            "postgresql://user:password@host:5432, with %-escapes in the password, which holds no "
-            "line break."
+            "postgresql://user:password@host:5432, with %-escapes in the password (%40 for an @)."
         )
         raise ServerError(msg)
     host, _ = _address_of(url)

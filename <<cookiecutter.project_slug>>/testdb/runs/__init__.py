@@ -6,4 +6,4 @@ testing, processes and tasks import it. Start with `start` and `Run.create` in r
 from testdb.runs import environment
 
 # Whoever makes databases has the settings of no others from here on.
-environment.lead_nowhere()
+environment.apply()

@@ -1,7 +1,7 @@
 """The service's settings in this process's environment: for disposable databases, or for none.
 
-Importing testdb.runs replaces what the shell says, so that no test, example or task, and no program
-that they start, is led to a real database.
+Importing testdb.runs replaces what the shell says, and so does the beginning of each test: no test,
+example or task, and no program that they start, is led to a real database.
 """
 
 import os
@@ -12,41 +12,42 @@ from typing import Final
 from sqlalchemy import URL
 
 from testdb.adapter import ENV_PREFIX, LOGICAL, environment
-from testdb.postgres.environment import NOWHERE
+from testdb.postgres.environment import NOWHERE, restrict
 from testdb.postgres.server import DRIVER
 
 NO_DATABASE: Final = URL.create(DRIVER, database="none", query={"host": NOWHERE})
 
 
-def lead_nowhere() -> None:
-    """Replace all settings of the service by URLs of no database.
-
-    Nothing at all would not do: a service may read what is missing from a file such as .env.
-    """
-    settings = environment(dict.fromkeys(LOGICAL, NO_DATABASE))
-    _replace({name: value for name, value in settings.items() if value == str(NO_DATABASE)})
+_in_force: Final[list[dict[str, str]]] = []
+"""The settings of the innermost context come last."""
 
 
 @contextmanager
 def pointing_to(urls: Mapping[str, URL] | None) -> Iterator[None]:
     """Have the settings of these databases, or of none, until the context ends."""
-    before = {name: os.environ[name] for name in _settings()}
-    if urls is None:
-        lead_nowhere()
-    else:
-        _replace(environment(urls))
+    settings = _nowhere() if urls is None else environment(urls)
+    _in_force.append(settings)
+    apply()
     try:
         yield
     finally:
-        _replace(before)
+        _in_force[:] = [others for others in _in_force if others is not settings]
+        apply()
 
 
-def _replace(settings: Mapping[str, str]) -> None:
-    for name in _settings():
-        del os.environ[name]
-    os.environ.update(settings)
-
-
-def _settings() -> list[str]:
+def apply() -> None:
+    """Replace whatever has become of the settings, and of libpq's variables, meanwhile."""
+    restrict()
     # In any case, as pydantic-settings reads them.
-    return [name for name in os.environ if name.upper().startswith(ENV_PREFIX.upper())]
+    for name in [name for name in os.environ if name.upper().startswith(ENV_PREFIX.upper())]:
+        del os.environ[name]
+    os.environ.update(_in_force[-1] if _in_force else _nowhere())
+
+
+def _nowhere() -> dict[str, str]:
+    """Make settings that lead to no database.
+
+    Nothing at all would not do: a service may read what is missing from a file such as .env.
+    """
+    settings = environment(dict.fromkeys(LOGICAL, NO_DATABASE))
+    return {name: value for name, value in settings.items() if value == str(NO_DATABASE)}

@@ -161,11 +161,21 @@ class Run:
         return made
 
     def drop(self, made: DatabaseSet, connection: Connection | None = None) -> None:
-        """Drop what `create` made, ending whatever sessions this run left open on it."""
+        """Drop what `create` made, ending whatever sessions this run left open on it.
+
+        Raises:
+            RefusedError: the server refuses for one of them; the others are dropped.
+        """
         over = connection or self.connection
+        refusals = []
         for name, comment in self._take(made, over):
-            databases.drop(over, prove_own(name, comment, self.id), end_sessions=True)
-            self.dropped.append(name)
+            try:
+                databases.drop(over, prove_own(name, comment, self.id), end_sessions=True)
+                self.dropped.append(name)
+            except RefusedError as refusal:
+                refusals.append(refusal)
+        if refusals:
+            raise refusals[0]
 
     def keep(
         self, made: DatabaseSet, why: str, *, role: str | None = None, days: float = KEPT_DAYS

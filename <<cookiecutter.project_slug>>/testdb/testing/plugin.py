@@ -12,7 +12,7 @@ from testdb.identity.errors import LifecycleError, ServerError
 from testdb.identity.project import ROOT
 from testdb.postgres import Error, catalog
 from testdb.postgres.guard import guard
-from testdb.runs import migration_check
+from testdb.runs import environment, migration_check
 from testdb.runs.run import KEPT_DAYS, Run
 from testdb.testing.audit import Audit, account_of
 from testdb.testing.fixtures import (
@@ -123,8 +123,10 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Stop the run if its server has gone, or a sweep took it for dead; renew a lost lease.
 
-    From here on connections carry the test's name, and a unit test opens none.
+    From here on connections carry the test's name, and a unit test opens none. Variables that led
+    to a real database, whoever has set them since, do so no more.
     """
+    environment.apply()
     if run := item.config.stash.get(RUN, None):
         try:
             run.renew_lease()
@@ -142,17 +144,26 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Remember whether a test failed, for --keep-failed-db; keep passwords out of its report."""
     report = yield
-    hide_variables_of_libraries(report)
+    hide_variables_of_libraries(report.longrepr)
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Keep passwords out of the report of a module that fails when it is imported."""
+    """Fail a module that was refused a connection at import, even if it swallows the error."""
     report = yield
-    hide_variables_of_libraries(report)
+    hide_variables_of_libraries(report.longrepr)
+    if guard.refusals and report.passed:
+        report.outcome, report.longrepr = "failed", guard.refusals[0]
+    guard.refusals.clear()
     return report
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_internalerror(excrepr: object) -> None:
+    """Keep passwords out of the report of a hook that fails."""
+    hide_variables_of_libraries(excrepr)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -3,17 +3,15 @@
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from testdb.identity.project import ROOT
 
 OWN: Final = ("src", "tests", "examples")
 """Where the owner's code is. Other frames hold what a connection is made with."""
 
 
-def hide_variables_of_libraries(report: pytest.TestReport | pytest.CollectReport) -> None:
-    """Leave the variables of the owner's code in a report, and no others."""
-    for traceback, *_ in getattr(report.longrepr, "chain", ()):
+def hide_variables_of_libraries(longrepr: object) -> None:
+    """Leave the variables of the owner's code in what pytest says of an error, and no others."""
+    for traceback, *_ in getattr(longrepr, "chain", ()):
         for entry in traceback.reprentries:
             place = getattr(entry, "reprfileloc", None)
             if place is None or not _is_own(Path(place.path)):

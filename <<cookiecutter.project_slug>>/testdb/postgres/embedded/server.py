@@ -16,7 +16,7 @@ import psycopg
 from testdb.identity.errors import ServerError
 from testdb.identity.project import ROOT
 from testdb.postgres.embedded.home import Home, account, find_home
-from testdb.postgres.guard import guard
+from testdb.postgres.guard import MAINTENANCE, guard
 
 SUPERUSER: Final = "postgres"
 PORT: Final = 5432
@@ -59,7 +59,7 @@ def connect(socket: Path) -> psycopg.Connection:
             host=str(socket),
             port=PORT,
             user=SUPERUSER,
-            dbname="postgres",
+            dbname=MAINTENANCE,
             autocommit=True,
             client_encoding="UTF8",
             options="-c datestyle=ISO",  # whatever a test has set for the role
