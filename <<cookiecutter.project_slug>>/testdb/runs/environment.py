@@ -18,36 +18,37 @@ from testdb.postgres.server import DRIVER
 NO_DATABASE: Final = URL.create(DRIVER, database="none", query={"host": NOWHERE})
 
 
-_in_force: Final[list[dict[str, str]]] = []
-"""The settings of the innermost context come last."""
-
-
-@contextmanager
-def pointing_to(urls: Mapping[str, URL] | None) -> Iterator[None]:
-    """Have the settings of these databases, or of none, until the context ends."""
-    settings = _nowhere() if urls is None else environment(urls)
-    _in_force.append(settings)
-    apply()
-    try:
-        yield
-    finally:
-        _in_force[:] = [others for others in _in_force if others is not settings]
-        apply()
-
-
-def apply() -> None:
-    """Replace whatever has become of the settings, and of libpq's variables, meanwhile."""
-    restrict()
-    # In any case, as pydantic-settings reads them.
-    for name in [name for name in os.environ if name.upper().startswith(ENV_PREFIX.upper())]:
-        del os.environ[name]
-    os.environ.update(_in_force[-1] if _in_force else _nowhere())
-
-
-def _nowhere() -> dict[str, str]:
-    """Make settings that lead to no database.
+def _leading_nowhere() -> dict[str, str]:
+    """Make settings of no database.
 
     Nothing at all would not do: a service may read what is missing from a file such as .env.
     """
     settings = environment(dict.fromkeys(LOGICAL, NO_DATABASE))
     return {name: value for name, value in settings.items() if value == str(NO_DATABASE)}
+
+
+_in_force: Final = [_leading_nowhere()]
+"""The settings of the innermost context come last."""
+
+
+def apply() -> None:
+    """Put the settings in force, and libpq's variables, in place of what became of them."""
+    restrict()
+    # In any case, as pydantic-settings reads them.
+    for name in [name for name in os.environ if name.upper().startswith(ENV_PREFIX.upper())]:
+        del os.environ[name]
+    os.environ.update(_in_force[-1])
+
+
+@contextmanager
+def pointing_to(urls: Mapping[str, URL] | None) -> Iterator[None]:
+    """Have the settings of these databases, or of none, until the context ends."""
+    settings = _leading_nowhere() if urls is None else environment(urls)
+    _in_force.append(settings)
+    apply()
+    try:
+        yield
+    finally:
+        # Not the last one where contexts overlap: fixtures may end in another order.
+        _in_force[:] = [others for others in _in_force if others is not settings]
+        apply()
