@@ -20,6 +20,7 @@ from testdb.identity.project import ROOT
 from testdb.postgres.catalog import Entry
 from testdb.processes import child
 from testdb.processes.service import start_service
+from testdb.runs import environment
 from testdb.runs.run import RUN_ID_VARIABLE, Run, start
 
 EXAMPLES: Final = ROOT / "examples"
@@ -34,6 +35,8 @@ LOG_VARIABLE: Final = "TESTDB_SERVICE_LOG"
 def service_client(example: str) -> Iterator[httpx.Client]:
     """Have the service over fresh databases, and a client to call it, until the context ends.
 
+    Programs that the example starts have the same databases.
+
     Args:
         example: the `__file__` of the example, whose databases these are.
 
@@ -45,6 +48,7 @@ def service_client(example: str) -> Iterator[httpx.Client]:
     with (
         start() as run,
         run.databases(itself.name, Kind.EXAMPLE, role=itself.role) as databases,
+        environment.pointing_to(databases.urls),
         start_service(databases, int(log) if log else None) as service,
         httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client,
     ):

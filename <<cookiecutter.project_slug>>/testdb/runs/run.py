@@ -19,7 +19,6 @@ from testdb.postgres.leases import Lease
 from testdb.postgres.psql import psql_uri
 from testdb.postgres.server import Server, open_server
 from testdb.postgres.templates import Template
-from testdb.runs import environment
 from testdb.runs.migrations import migrator_of
 
 RUN_ID_VARIABLE: Final = "TESTDB_RUN_ID"
@@ -205,14 +204,10 @@ class Run:
     def databases(
         self, worker: str, kind: Kind, *, role: str | None = None
     ) -> Iterator[DatabaseSet]:
-        """Have a database for every logical database, for as long as the context lasts.
-
-        The service's settings in the environment name them meanwhile.
-        """
+        """Have a database for every logical database, for as long as the context lasts."""
         made = self.create(worker, kind, role=role)
         try:
-            with environment.pointing_to(made.urls):
-                yield made
+            yield made
         finally:
             self.drop(made)
 
