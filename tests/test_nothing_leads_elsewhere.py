@@ -352,7 +352,7 @@ def test_programs_that_a_test_starts_migrate_no_real_database(
     real = precious.replace("postgresql://", "postgresql+psycopg://")
     env = {}
     if kept_in == "conftest.py":
-        loaded = misleading(external_server) | {name: real}
+        loaded = misleading(external_server) | {name: real, "PGPASSWORD": "of another"}
         with (project / "tests/conftest.py").open("a") as conftest:
             conftest.write(f"\nimport os\nos.environ.update({loaded})\n")
     else:

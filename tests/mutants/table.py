@@ -770,7 +770,7 @@ MUTANTS: Final = {
     "No parameter of a URL, no variable and no program that a test starts leads elsewhere": (
         Mutant(
             "the query of a URL may hold anything",
-            "testdb/postgres/server.py",
+            "testdb/postgres/server_url.py",
             "if refused := sorted(url.query.keys() - QUERY):",
             "if refused := []:",
             f"{ELSEWHERE}::test_a_url_that_leads_elsewhere_is_refused",
@@ -832,6 +832,13 @@ MUTANTS: Final = {
             f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
         ),
         Mutant(
+            "a password that a conftest sets comes first",
+            "testdb/runs/environment.py",
+            'os.environ.pop("PGPASSWORD", None)',
+            "pass",
+            f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
+        ),
+        Mutant(
             "a connection for replication passes",
             "testdb/postgres/guard.py",
             'if "replication" in given:',
@@ -870,7 +877,7 @@ MUTANTS: Final = {
         ),
         Mutant(
             "TESTDB_SERVER_URL keeps its password",
-            "testdb/postgres/server.py",
+            "testdb/postgres/server_url.py",
             "URL.create(url.drivername, url.username, None, ",
             "URL.create(url.drivername, url.username, url.password, ",
             PASSWORDS,
@@ -884,17 +891,10 @@ MUTANTS: Final = {
         ),
         Mutant(
             "a part of a password is taken for a host",
-            "testdb/postgres/server.py",
+            "testdb/postgres/server_url.py",
             'if configured.partition("?")[0].count("@") > 1 or "\\n" in password:',
             "if False:",
             f"{ELSEWHERE}::test_a_password_that_is_not_escaped_is_told_nobody",
-        ),
-        Mutant(
-            "PGPASSWORD stays",
-            "testdb/postgres/server.py",
-            'os.environ.pop("PGPASSWORD", None)',
-            'os.environ.get("PGPASSWORD")',
-            PASSWORDS,
         ),
     ),
     "Created is dropped or kept, whatever a test does to its database: "

@@ -4,6 +4,7 @@ What other rooms use, and what another engine would offer in a room beside this 
 
 environment              libpq's variables count only where they authenticate us
 guard                    refuses connections to whatever is not disposable
+server_url               what TESTDB_SERVER_URL may say, and where its password goes
 server.open_server       the server, and connections to it; `embedded.server.stop` ends our own
 leases.Lease             shows that a run lives; `try_exclusively` is proof that it is dead
 catalog                  what is on the server: databases, their markers, sessions

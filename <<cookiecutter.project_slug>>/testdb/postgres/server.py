@@ -9,19 +9,16 @@ from typing import Any, Final, Literal, LiteralString
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy import URL
 
 from testdb.identity.errors import ServerError
-from testdb.postgres import environment
+from testdb.postgres import environment, server_url
 from testdb.postgres.embedded import server as embedded
 from testdb.postgres.environment import SERVER_URL_VARIABLE
 from testdb.postgres.guard import MAINTENANCE, Address, guard
 
-DRIVER: Final = "postgresql+psycopg"
 CONNECT_SECONDS: Final = 10
 CANCEL_SECONDS: Final = 5.0
-PORT: Final = 5432
 TIMEOUTS: Final = [
     "statement_timeout",
     "lock_timeout",
@@ -29,15 +26,6 @@ TIMEOUTS: Final = [
     "transaction_timeout",
 ]
 """Set to 0 on our connections: each could end a lease, or a wait for a lock."""
-QUERY: Final = frozenset(
-    """
-    host connect_timeout channel_binding require_auth requirepeer krbsrvname
-    gssencmode gsslib gssdelegation sslmode sslnegotiation sslcert sslkey sslrootcert sslcrl
-    sslcrldir sslsni sslcertmode ssl_min_protocol_version ssl_max_protocol_version
-    keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout
-    """.split()  # noqa: SIM905  a list would have a line for each
-)
-"""What the query of the URL may hold: no parameter that leads elsewhere, none that is a secret."""
 
 
 class Connection(psycopg.Connection):
@@ -74,7 +62,7 @@ class Server:
     @property
     def address(self) -> Address:
         """Where it listens: its host, or the directory of its socket; and its port."""
-        return _address_of(self.url)
+        return server_url.address_of(self.url)
 
     def url_of(self, database: str) -> URL:
         """Make the URL of one of its databases."""
@@ -214,15 +202,15 @@ def open_server() -> Iterator[Server]:
         ServerError: there is no server that can be used.
     """
     environment.restrict()
-    _hide_password()
+    server_url.hide_password()
     if configured := os.environ.get(SERVER_URL_VARIABLE):
-        server = Server("external", _external_url(configured))
+        server = Server("external", server_url.read(configured))
         guard.server = server.address
         yield server
         return
     with embedded.use() as socket:
         url = URL.create(
-            DRIVER,
+            server_url.DRIVER,
             username=embedded.SUPERUSER,
             port=embedded.PORT,
             database=MAINTENANCE,
@@ -231,60 +219,3 @@ def open_server() -> Iterator[Server]:
         server = Server("embedded", url)
         guard.server = server.address
         yield server
-
-
-def _hide_password() -> None:
-    """Take the password out of TESTDB_SERVER_URL, or of PGPASSWORD, and give it to libpq alone."""
-    configured = os.environ.get(SERVER_URL_VARIABLE)
-    password = os.environ.pop("PGPASSWORD", None)
-    if not configured:
-        return
-    try:
-        url = make_url(configured)
-        password = str(url.password or password or "")
-        # An @ that is not escaped makes a part of the password a host; no passfile holds two lines.
-        if configured.partition("?")[0].count("@") > 1 or "\n" in password:
-            raise ValueError  # noqa: TRY301
-    except (ArgumentError, ValueError):
-        os.environ[SERVER_URL_VARIABLE] = "unreadable"
-        return
-    if password:
-        environment.hide_password(password, *_address_of(url), user=url.username or "*")
-    query = {key: value if key in QUERY else "***" for key, value in url.query.items()}
-    public = URL.create(url.drivername, url.username, None, url.host, url.port, None, query)
-    os.environ[SERVER_URL_VARIABLE] = public.render_as_string(hide_password=False)
-
-
-def _external_url(configured: str) -> URL:
-    try:
-        url = make_url(configured)
-        backend = url.get_backend_name()
-    except (ArgumentError, ValueError):
-        backend = None
-    if backend != "postgresql":
-        msg = (
-            f"{SERVER_URL_VARIABLE} is not the SQLAlchemy URL of a PostgreSQL server. Write it as "
-            "postgresql://user:password@host:5432, with %-escapes in the password (%40 for an @)."
-        )
-        raise ServerError(msg)
-    host, _ = _address_of(url)
-    if refused := sorted(url.query.keys() - QUERY):
-        problem = f"holds {', '.join(refused)} in its query, which testdb does not take from there"
-    elif not host or "," in host or bool(url.host) == ("host" in url.query):
-        problem = "does not name one host"
-    else:
-        return url.set(drivername=DRIVER, database=MAINTENANCE)
-    msg = (
-        f"{SERVER_URL_VARIABLE} {problem}. Write it as postgresql://user:password@host:5432, or "
-        "postgresql://user@:5432/?host=/directory/of/its/socket; what libpq needs besides may "
-        f"follow: {', '.join(sorted(QUERY - {'host'}))}."
-    )
-    raise ServerError(msg)
-
-
-def _address_of(url: URL) -> Address:
-    host = url.query.get("host", url.host) or ""
-    return host if isinstance(host, str) else ",".join(host), str(url.port or PORT)
-
-
-_hide_password()

@@ -13,7 +13,7 @@ from sqlalchemy import URL
 
 from testdb.adapter import ENV_PREFIX, LOGICAL, environment
 from testdb.postgres.environment import NOWHERE, restrict
-from testdb.postgres.server import DRIVER
+from testdb.postgres.server_url import DRIVER
 
 NO_DATABASE: Final = URL.create(DRIVER, database="none", query={"host": NOWHERE})
 
@@ -34,6 +34,7 @@ _in_force: Final = [_leading_nowhere()]
 def apply() -> None:
     """Put the settings in force, and libpq's variables, in place of what became of them."""
     restrict()
+    os.environ.pop("PGPASSWORD", None)  # it would come before the passfile that has ours
     # In any case, as pydantic-settings reads them.
     for name in [name for name in os.environ if name.upper().startswith(ENV_PREFIX.upper())]:
         del os.environ[name]
