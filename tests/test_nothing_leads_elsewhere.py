@@ -343,18 +343,19 @@ def test_what_a_test_sets_leads_nowhere_else(
     done.expect(f"{HOST}:{external_server.port} is not the server that testdb uses", " 0 left")
 
 
-@pytest.mark.parametrize("kept_in", ["variables and .env", "conftest.py"])
+@pytest.mark.parametrize("kept_in", ["variables and .env", "files of the tests"])
 def test_programs_that_a_test_starts_migrate_no_real_database(
     project: Project, external_server: ExternalServer, precious: str, kept_in: str
 ) -> None:
-    """Scenario A. A conftest may load a file of settings long after testdb was imported."""
+    """Scenario A. The tests may load a file of settings long after testdb was imported."""
     name = "MY_SERVICE_DATABASE_URLS__MAIN"
     real = precious.replace("postgresql://", "postgresql+psycopg://")
-    env = {}
-    if kept_in == "conftest.py":
+    env, load = {}, ""
+    if kept_in == "files of the tests":
         loaded = misleading(external_server) | {name: real, "PGPASSWORD": "of another"}
+        load = f"\nimport os\nos.environ.update({loaded})\n"
         with (project / "tests/conftest.py").open("a") as conftest:
-            conftest.write(f"\nimport os\nos.environ.update({loaded})\n")
+            conftest.write(load)
     else:
         project.replace(
             "src/my_service/settings.py", "frozen=True,", "frozen=True, env_file='.env',"
@@ -362,7 +363,7 @@ def test_programs_that_a_test_starts_migrate_no_real_database(
         project.write(".env", f"{name}={real}\n")
         env = {name: real, name.lower(): real}
     service = "tests/e2e/test_service.py"  # it has databases for as long as the run lasts
-    written = write(project, STARTS_PROGRAMS)
+    written = write(project, load + STARTS_PROGRAMS)
     done = project.run("pytest", service, written, "-p", "no:randomly", env=env)
     done.expect(" passed", " 0 left").expect_none_of("failed")
 

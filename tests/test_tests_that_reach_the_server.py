@@ -135,7 +135,7 @@ def test_prepared_transactions_that_a_test_left_are_named(
         done = project.run("pytest", path, *IN_ORDER, code=1)
         held = done.find(r"testdb: the prepared transaction 'left by a test' is left in (\w+)")[1]
         assert external_server.in_use() == [held]
-        done.expect("2 passed")
+        done.expect(" 2 passed in ")
         assert [name.split("_")[3] for name in re.findall(LEFT, done.stdout)] == ["forgotten"]
         done.expect_none_of("Traceback", "INTERNALERROR")
     finally:

@@ -832,7 +832,7 @@ MUTANTS: Final = {
             f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
         ),
         Mutant(
-            "a password that a conftest sets comes first",
+            "a password that a test file sets comes first",
             "testdb/runs/environment.py",
             'os.environ.pop("PGPASSWORD", None)',
             "pass",
