@@ -1,10 +1,6 @@
 """No parameter of a URL, no variable and no program that a test starts leads to a real database."""
 
-import socket
-import socketserver
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +11,7 @@ import uv
 from harness.external import HOST, PASSWORD, ROLE, ExternalServer, spellings_of_the_password
 from harness.outcome import run
 from harness.project import Project
+from harness.relay import Relay, Relaying, serving
 from harness.suite import write
 
 HEALTH: Final = "tests/integration/test_health.py"
@@ -155,7 +152,8 @@ REDIRECTIONS: Final = {
 }
 
 
-def test_a_url_that_leads_elsewhere_is_refused(project: Project, precious: str) -> None:
+@pytest.mark.usefixtures("precious")
+def test_a_url_that_leads_elsewhere_is_refused(project: Project) -> None:
     """Scenario A."""
     project.run("pytest", HEALTH)  # templates are cached, as they were when rows were lost
     server = project.shell["TESTDB_SERVER_URL"]
@@ -163,7 +161,6 @@ def test_a_url_that_leads_elsewhere_is_refused(project: Project, precious: str) 
     for command, code in ((("pytest", HEALTH), 4), (("invoke", "db.sweep"), 1)):
         done = project.run(*command, env=elsewhere, code=code)
         done.expect("holds dbname in its query").expect_none_of("Traceback", "passed")
-    assert precious
 
 
 USES_SERVERS: Final = """
@@ -204,40 +201,19 @@ def test_a_url_names_one_host(project: Project) -> None:
     said.expect_times(3, "does not name one host")
 
 
-class Diverter(socketserver.BaseRequestHandler):
+class Diverter(Relaying):
     """Relays a connection to another database than the one that it asks for."""
 
-    def handle(self) -> None:
-        """Relay until either side hangs up."""
-        with socket.create_connection((HOST, self.server.behind)) as behind, suppress(OSError):
-            threading.Thread(target=self.relay_requests, args=(behind,), daemon=True).start()
-            while answer := behind.recv(65536):
-                self.request.sendall(answer)
-
-    def relay_requests(self, behind: socket.socket) -> None:
-        """Relay the other way."""
-        with suppress(OSError):
-            while request := self.request.recv(65536):
-                asked, given = b"database\0postgres\0", f"database\0{PRECIOUS}\0".encode()
-                behind.sendall(request.replace(asked, given))
-            behind.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def diverter(behind: int) -> Iterator[int]:
-    """Have such a relay before the server; yields its port."""
-    with socketserver.ThreadingTCPServer((HOST, 0), Diverter) as server:
-        server.daemon_threads = True
-        server.behind = behind
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    def change(self, request: bytes) -> bytes:
+        """Ask for the other one."""
+        return request.replace(b"database\0postgres\0", f"database\0{PRECIOUS}\0".encode())
 
 
 def test_a_server_that_opens_another_database_is_refused(
     project: Project, external_server: ExternalServer
 ) -> None:
-    with external_server.database(PRECIOUS), diverter(external_server.port) as port:
+    relay = Relay(external_server.port, Diverter)
+    with external_server.database(PRECIOUS), serving(relay) as port:
         url = external_server.url.replace(f":{external_server.port}", f":{port}")
         done = project.run("invoke", "db.sweep", env={"TESTDB_SERVER_URL": url}, code=1)
     done.expect("asked for postgres, it opened precious").expect_none_of("Traceback")
@@ -259,8 +235,8 @@ def test_a_reset_deletes_only_in_a_disposable_database(
     done.expect("NotDisposableError: 'precious' is not a disposable database")
 
 
-def misleading(server: ExternalServer) -> dict[str, str]:
-    """Make libpq's variables that redirect a connection, or spoil it."""
+def redirecting(server: ExternalServer) -> dict[str, str]:
+    """Make libpq's variables that lead to the database of real life."""
     return {
         "PGHOST": HOST,
         "PGHOSTADDR": HOST,
@@ -268,40 +244,53 @@ def misleading(server: ExternalServer) -> dict[str, str]:
         "PGDATABASE": PRECIOUS,
         "PGUSER": ROLE,
         "PGPASSWORD": PASSWORD,
-        "PGSERVICE": "production",
-        "PGOPTIONS": "--nonsense",
-        "PGTARGETSESSIONATTRS": "standby",
-        "PGCLIENTENCODING": "SQL_ASCII",
         "PGDATESTYLE": "SQL, DMY",
     }
 
 
+SPOILING: Final = {
+    "PGSERVICE": "production",
+    "PGOPTIONS": "--nonsense",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGCLIENTENCODING": "SQL_ASCII",
+}
+"""libpq's variables with which no connection succeeds, or none is of use."""
+
+
+@pytest.mark.usefixtures("precious")
 def test_no_variable_of_libpq_counts_for_the_embedded_server(
-    embedded_project: Project, external_server: ExternalServer, precious: str
+    embedded_project: Project, external_server: ExternalServer
 ) -> None:
-    assert precious
     before = external_server.databases()
-    variables = misleading(external_server) | {
-        "PGREQUIREAUTH": "scram-sha-256",
-        "PGCHANNELBINDING": "require",
-        "PGGSSENCMODE": "require",
-        "PGSSLMODE": "verify-full",
-    }
+    variables = (
+        redirecting(external_server)
+        | SPOILING
+        | {
+            "PGREQUIREAUTH": "scram-sha-256",
+            "PGCHANNELBINDING": "require",
+            "PGGSSENCMODE": "require",
+            "PGSSLMODE": "verify-full",
+        }
+    )
     command = ("pytest", HEALTH, "-n", "2")
     embedded_project.run(*command, env=variables).expect("1 passed", " 0 left")
     assert external_server.databases() == before
 
 
+@pytest.mark.usefixtures("precious")
 def test_only_what_authenticates_counts_for_an_external_server(
-    project: Project, external_server: ExternalServer, precious: str
+    project: Project, external_server: ExternalServer
 ) -> None:
-    assert precious
     without_password = f"postgresql://{ROLE}@{HOST}:{external_server.port}"
-    variables = misleading(external_server) | {
-        "TESTDB_SERVER_URL": without_password,
-        "PGHOSTADDR": "192.0.2.1",  # for documentation: nobody has it (RFC 5737)
-        "PGSSLMODE": "disable",
-    }
+    variables = (
+        redirecting(external_server)
+        | SPOILING
+        | {
+            "TESTDB_SERVER_URL": without_password,
+            "PGHOSTADDR": "192.0.2.1",  # for documentation: nobody has it (RFC 5737)
+            "PGSSLMODE": "disable",
+        }
+    )
     project.run("pytest", HEALTH, env=variables).expect("1 passed", " 0 left")
     tls = variables | {"PGSSLMODE": "require"}
     project.run("pytest", HEALTH, env=tls, code=4).expect("server does not support SSL")
@@ -323,13 +312,11 @@ def test_what_a_role_has_set_does_not_matter(
                 connection.execute(f"ALTER ROLE {ROLE} RESET {name}".encode())
 
 
+@pytest.mark.usefixtures("precious")
 def test_what_a_test_sets_leads_nowhere_else(
-    embedded_project: Project, external_server: ExternalServer, precious: str
+    embedded_project: Project, external_server: ExternalServer
 ) -> None:
-    assert precious
-    variables = misleading(external_server)
-    for spoils in ("PGSERVICE", "PGOPTIONS", "PGTARGETSESSIONATTRS", "PGCLIENTENCODING"):
-        del variables[spoils]
+    variables = redirecting(external_server)
     path = write(
         embedded_project,
         IN_PROCESS.format(variables=variables, host=HOST, port=external_server.port),
@@ -352,7 +339,7 @@ def test_programs_that_a_test_starts_migrate_no_real_database(
     real = precious.replace("postgresql://", "postgresql+psycopg://")
     env, load = {}, ""
     if kept_in == "files of the tests":
-        loaded = misleading(external_server) | {name: real, "PGPASSWORD": "of another"}
+        loaded = redirecting(external_server) | SPOILING | {name: real, "PGPASSWORD": "of another"}
         load = f"\nimport os\nos.environ.update({loaded})\n"
         with (project / "tests/conftest.py").open("a") as conftest:
             conftest.write(load)
@@ -368,16 +355,15 @@ def test_programs_that_a_test_starts_migrate_no_real_database(
     done.expect(" passed", " 0 left").expect_none_of("failed")
 
 
+@pytest.mark.usefixtures("precious")
 def test_programs_without_an_address_find_no_database(
-    project: Project, external_server: ExternalServer, precious: str, tmp_path: Path
+    project: Project, external_server: ExternalServer, tmp_path: Path
 ) -> None:
-    assert precious
     install = (uv.find_uv_bin(), "pip", "install", "--target", str(tmp_path / "drivers"))
     python = ("--python", str(project.environment.python))
     drivers = ("asyncpg", "psycopg2-binary")
     run(*install, *python, *drivers, cwd=tmp_path, env=project.variables())
-    variables = misleading(external_server)
-    del variables["PGSERVICE"], variables["PGOPTIONS"], variables["PGTARGETSESSIONATTRS"]
+    variables = redirecting(external_server)
     variables["PYTHONPATH"] = f"{project.variables()['PYTHONPATH']}:{tmp_path / 'drivers'}"
     path = write(project, CONNECTS_WITHOUT_ARGUMENTS)
     project.run("pytest", path, env=variables).expect("3 passed")

@@ -11,7 +11,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ import pytest
 from harness.external import HOST, ExternalServer
 from harness.gate import WAIT, Gate
 from harness.project import NewProject, Project
+from harness.relay import Relay, serving
 from harness.suite import write
 
 TIMEOUT_SECONDS: Final = 3
@@ -99,28 +100,20 @@ def test_of_the_service_in_a_process(databases):
 """
 
 
-class Relay(socketserver.ThreadingTCPServer):
+class Stalling(Relay):
     """Forwards connections to a port, until it stalls."""
 
-    daemon_threads = True
-
     def __init__(self, behind: int) -> None:
-        """Listen on a port of its own."""
-        super().__init__((HOST, 0), Forwarding)
-        self.behind = behind
+        """Stall not yet."""
+        super().__init__(behind, Forwarding)
         self.stalled = threading.Event()
         self.ended = threading.Event()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return self.server_address[1]
 
 
 class Forwarding(socketserver.BaseRequestHandler):
     """One connection."""
 
-    server: Relay
+    server: Stalling
 
     def handle(self) -> None:
         """Forward both ways until either side hangs up."""
@@ -143,27 +136,19 @@ class Forwarding(socketserver.BaseRequestHandler):
             target.shutdown(socket.SHUT_RDWR)
 
 
-@contextmanager
-def relay(behind: int) -> Iterator[Relay]:
-    """Have a relay before the server on a port."""
-    with Relay(behind) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield server
-        finally:
-            server.ended.set()
-            server.shutdown()
-
-
 @pytest.fixture
-def stalling(external_server: ExternalServer) -> Iterator[Relay]:
+def stalling(external_server: ExternalServer) -> Iterator[Stalling]:
     """Have a relay before the external server."""
-    with relay(external_server.port) as server:
-        yield server
+    relay = Stalling(external_server.port)
+    with serving(relay):
+        yield relay
+        relay.ended.set()
 
 
 @pytest.fixture
-def impatient(new_project: NewProject, external_server: ExternalServer, stalling: Relay) -> Project:
+def impatient(
+    new_project: NewProject, external_server: ExternalServer, stalling: Stalling
+) -> Project:
     """Bake a project on the server behind the relay; its patience is short."""
     project = new_project()
     for path, name, seconds, old in (
@@ -185,7 +170,7 @@ def impatient(new_project: NewProject, external_server: ExternalServer, stalling
     ],
 )
 def test_the_run_ends_in_time_and_says_why(
-    impatient: Project, stalling: Relay, gate: Gate, mode: str, workers: int
+    impatient: Project, stalling: Stalling, gate: Gate, mode: str, workers: int
 ) -> None:
     path = write(impatient, WAITING.replace("MODE", mode))
     command = ("pytest", path, "-n", str(workers), "-o", f"timeout={TIMEOUT_SECONDS}")
@@ -205,7 +190,7 @@ def test_the_run_ends_in_time_and_says_why(
 
 
 def test_ctrl_c_ends_a_run_whose_network_stalls(
-    impatient: Project, stalling: Relay, gate: Gate
+    impatient: Project, stalling: Stalling, gate: Gate
 ) -> None:
     """A person does not wait for timeouts; the databases of the worker are not waited for."""
     path = write(impatient, WAITING.replace("MODE", "rollback"))

@@ -1,11 +1,9 @@
 """A server that cannot be used: the run ends before its first test, with one error that helps."""
 
 import socket
-import socketserver
 import struct
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, LiteralString
 from urllib.parse import quote
@@ -24,6 +22,7 @@ from harness.external import (
     standby,
 )
 from harness.project import Project
+from harness.relay import Relay, Relaying, serving
 
 OTHER_PASSWORD: Final = "secret-of-another"  # noqa: S105
 NO_URL: Final = "is not the SQLAlchemy URL of a PostgreSQL server"
@@ -169,45 +168,25 @@ def test_a_server_with_too_few_connections(
 
 
 def test_a_pooler_before_the_server(refusal: Refusal, external_server: ExternalServer) -> None:
-    with pooler(external_server.port) as port:
+    with serving(Relay(external_server.port, Pooler)) as port:
         plain = "postgres?sslmode=disable&gssencmode=disable"
         said = refusal(f"{url(port, ROLE, PASSWORD)}/{plain}")
     assert "pooler" in said
     assert "Name the server itself" in said
 
 
-class Pooler(socketserver.BaseRequestHandler):
+class Pooler(Relaying):
     """Relays a connection as a pooler does: it announces a process id of its own."""
 
-    def handle(self) -> None:
-        """Relay until either side hangs up."""
-        with socket.create_connection((HOST, self.server.behind)) as behind, suppress(OSError):
-            threading.Thread(target=self.relay_requests, args=(behind,), daemon=True).start()
-            messages = behind.makefile("rb")
-            while kind := messages.read(1):
-                size = messages.read(4)
-                body = messages.read(struct.unpack("!I", size)[0] - 4)
-                if kind == b"K":  # BackendKeyData: the process id, and a secret
-                    body = struct.pack("!I", 4711) + body[4:]
-                self.request.sendall(kind + size + body)
-
-    def relay_requests(self, behind: socket.socket) -> None:
-        """Relay the other way."""
-        with suppress(OSError):
-            while request := self.request.recv(65536):
-                behind.sendall(request)
-            behind.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def pooler(behind: int) -> Iterator[int]:
-    """Have a pooler before the server on a port; yields its own port."""
-    with socketserver.ThreadingTCPServer((HOST, 0), Pooler) as server:
-        server.daemon_threads = True
-        server.behind = behind
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
+    def relay_answers(self, behind: socket.socket) -> None:
+        """Relay them message by message."""
+        messages = behind.makefile("rb")
+        while kind := messages.read(1):
+            size = messages.read(4)
+            body = messages.read(struct.unpack("!I", size)[0] - 4)
+            if kind == b"K":  # BackendKeyData: the process id, and a secret
+                body = struct.pack("!I", 4711) + body[4:]
+            self.request.sendall(kind + size + body)
 
 
 def test_a_task_says_the_same(project: Project) -> None:

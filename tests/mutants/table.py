@@ -909,7 +909,7 @@ MUTANTS: Final = {
         Mutant(
             "the audit goes by the rule for strangers",
             "testdb/runs/run.py",
-            "catalog.of_run(self.connection, self.id, partial(prove_own, run=self.id))",
+            "catalog.of_run(self.connection, self.id, self._prove)",
             "catalog.of_run(self.connection, self.id)",
             f"{ACCOUNTED}::test_a_worker_that_crashes_after_it_changed_the_comment_leaves_nothing",
         ),
@@ -990,9 +990,8 @@ MUTANTS: Final = {
         Mutant(
             "the end of a terminal is not noticed",
             "testdb/processes/child.py",
-            "    for number in (signal.SIGTERM, signal.SIGHUP):\n"
-            "        signal.signal(number, _raise_terminated)",
-            "    signal.signal(signal.SIGTERM, _raise_terminated)",
+            "TERMINATING: Final = (signal.SIGTERM, signal.SIGHUP)",
+            "TERMINATING: Final = (signal.SIGTERM,)",
             f"{INTERRUPTED}::test_a_signal_in_the_middle_of_create",
         ),
         Mutant(

@@ -36,7 +36,7 @@ NETWORK_TIMEOUTS: Final = {
 }
 """A connection whose network is gone ends within a minute (seconds, and milliseconds): see tcp(7).
 
-An idle one, such as that of a lease, is not forgotten by a firewall.
+It also keeps firewalls from forgetting an idle connection, such as that of a lease.
 """
 
 
@@ -81,8 +81,8 @@ class Guard:
     def check(self, conninfo: str) -> str:
         """Let a connection pass, labelled with who opens it.
 
-        What is judged is what will be opened, by the environment too; the result spells it out, so
-        that nothing leads libpq elsewhere.
+        Where `conninfo` says nothing, the environment decides what libpq opens, so that is judged
+        too. The result names host, port and database: libpq takes them from nowhere else.
 
         Raises:
             RefusedError: the database is not disposable, or none may be reached now.

@@ -26,9 +26,11 @@ TAIL_BYTES: Final = 20_000
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came. Libraries end what they do as after Ctrl-C, and nobody handles it."""
+    """SIGTERM or SIGHUP came. It is a KeyboardInterrupt so that libraries treat it as Ctrl-C."""
 
 
+TERMINATING: Final = (signal.SIGTERM, signal.SIGHUP)
+"""The second comes when the terminal is closed."""
 TERMINATED: Final = 128 + signal.SIGTERM
 """The exit code of a program that SIGTERM has ended, as shells spell it."""
 
@@ -107,13 +109,13 @@ def end_with_parent() -> None:
 
 
 def terminate_in_order() -> None:
-    """Have SIGTERM, and the end of the terminal, raise Terminated: every context is left."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    """Have these signals raise Terminated, so that every context is left in order."""
+    for number in TERMINATING:
         signal.signal(number, _raise_terminated)
 
 
 def _raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
-    for number in (signal.SIGTERM, signal.SIGHUP):  # once
+    for number in TERMINATING:  # once
         signal.signal(number, signal.SIG_IGN)
     raise Terminated
 

@@ -32,7 +32,7 @@ _in_force: Final = [_leading_nowhere()]
 
 
 def apply() -> None:
-    """Put the settings in force, and libpq's variables, in place of what became of them."""
+    """Set the settings that are in force, and libpq's variables, whoever has changed them since."""
     restrict()
     os.environ.pop("PGPASSWORD", None)  # it would come before the passfile that has ours
     # In any case, as pydantic-settings reads them.

@@ -58,6 +58,7 @@ class Run:
         self.id = run_id
         self.server = server
         self._cold = cold
+        self._prove = partial(prove_own, run=run_id)
         self.label = f"testdb {run_id}"
         """The application_name of the run's own sessions."""
         self.created: list[str] = []
@@ -169,7 +170,7 @@ class Run:
         refusals = []
         for name, comment in self._take(made, over):
             try:
-                databases.drop(over, prove_own(name, comment, self.id), end_sessions=True)
+                databases.drop(over, self._prove(name, comment), end_sessions=True)
                 self.dropped.append(name)
             except RefusedError as refusal:
                 refusals.append(refusal)
@@ -185,7 +186,7 @@ class Run:
         """
         purposes = dict(self._present)
         for name, comment in self._take(made, self.connection):
-            proven = prove_own(name, comment, self.id)
+            proven = self._prove(name, comment)
             purpose = purposes[name].model_copy(update={"role": role} if role else {})
             kept = databases.keep(self.connection, proven, purpose, days=days)
             self.kept.append(Kept(name, why, psql_uri(self.server.url_of(str(kept)))))
@@ -213,7 +214,7 @@ class Run:
 
     def entries(self) -> tuple[Entry, ...]:
         """List the databases of this run that are on the server now, whatever their comments."""
-        return catalog.of_run(self.connection, self.id, partial(prove_own, run=self.id))
+        return catalog.of_run(self.connection, self.id, self._prove)
 
 
 @contextmanager

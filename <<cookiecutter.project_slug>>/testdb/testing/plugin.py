@@ -123,8 +123,8 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Stop the run if its server has gone, or a sweep took it for dead; renew a lost lease.
 
-    From here on connections carry the test's name, and a unit test opens none. Variables that led
-    to a real database, whoever has set them since, do so no more.
+    From here on connections carry the test's name, and a unit test opens none. Settings and libpq's
+    variables that somebody has changed since the last test are put back.
     """
     environment.apply()
     if run := item.config.stash.get(RUN, None):

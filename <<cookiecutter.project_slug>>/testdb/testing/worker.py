@@ -139,9 +139,9 @@ class WorkerDatabases:
                 self._reset()
             acquired = self.databases
             self._is_dirty = isolation.mode is IsolationMode.RESET
-        # Another process would not see what a test under rollback does, nor would it be undone.
-        is_shared = isolation.mode is not IsolationMode.ROLLBACK
-        with environment.pointing_to(acquired.urls if is_shared else None):
+        # None under rollback: another process does not see the test's rows, and its own would stay.
+        urls = None if isolation.mode is IsolationMode.ROLLBACK else acquired.urls
+        with environment.pointing_to(urls):
             yield acquired
         left_open = self._end_sessions_left_open(acquired)
         self._release(acquired, isolation)

@@ -46,8 +46,7 @@ def account() -> Account:
     """Choose whom the server runs as: us, or `nobody` where we are root.
 
     Raises:
-        ServerError: we are root and there is no user `nobody`, or we are nobody whom the system
-            knows.
+        ServerError: we are root and there is no user `nobody`, or our user id has no name.
     """
     if os.geteuid() != 0:
         owner_name()
@@ -141,7 +140,7 @@ def find_home() -> Home:
     another one, such as one in memory.
 
     Raises:
-        ServerError: none of these can be written, or nobody can run a server for us.
+        ServerError: none of these can be written, or there is no account to run the server as.
     """
     account()
     name = blake2b(os.fsencode(ROOT), digest_size=6).hexdigest()
