@@ -4,10 +4,12 @@ It imports the service alone, and holds all that testdb must know of it: its log
 migrations, settings and application.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from fastapi import FastAPI
 from pydantic import SecretStr
 from sqlalchemy import URL
 
@@ -30,6 +32,7 @@ __all__ = [
     "migrations",
     "settings",
     "source_files",
+    "unchanged",
 ]
 
 SERVICE: Final = "service"
@@ -70,3 +73,27 @@ def environment(urls: Mapping[str, URL]) -> dict[str, str]:
         **{f"{prefix}{logical.upper()}": str(url) for logical, url in urls.items()},
         f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
     }
+
+
+@contextmanager
+def unchanged(app: FastAPI) -> Iterator[None]:
+    """Have the application afterwards as it is now: its state, overrides, routes and handlers."""
+    attributes = dict(vars(app))
+    kept: list[tuple[dict[Any, Any] | list[Any], Any]] = [
+        (found, found.copy())
+        for found in (
+            app.state._state,  # noqa: SLF001  Starlette has no public way to read all of it
+            app.dependency_overrides,
+            app.exception_handlers,
+            app.user_middleware,
+            app.router.routes,
+        )
+    ]
+    try:
+        yield
+    finally:
+        vars(app).clear()
+        vars(app).update(attributes)
+        for found, before in kept:
+            found.clear()
+            found.update(before) if isinstance(found, dict) else found.extend(before)

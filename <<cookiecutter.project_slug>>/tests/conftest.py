@@ -12,14 +12,13 @@ import pytest
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient
 from sqlalchemy import Executable, Row
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import Session
 
 from <<cookiecutter.package_name>>.app import create_app
 
-from testdb.adapter import settings
+from testdb.adapter import settings, unchanged
 from testdb.runs.run import DatabaseSet, Run
-from testdb.testing import sessions
 from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode
 from testdb.testing.worker import WorkerDatabases
@@ -57,18 +56,19 @@ async def worker_app(worker_databases: WorkerDatabases) -> AsyncIterator[FastAPI
 
 @pytest.fixture
 async def app(
-    worker_app: FastAPI, databases: DatabaseSet, isolation: Isolation
+    worker_app: FastAPI,
+    worker_databases: WorkerDatabases,
+    databases: DatabaseSet,
+    isolation: Isolation,
 ) -> AsyncIterator[FastAPI]:
-    """Use the service; whatever the test does through it is undone."""
+    """Use the service; a clone has one of its own. Whatever the test does to it is undone."""
     if isolation.mode is IsolationMode.CLONE:
         async with lifespan_of(databases) as app:
             yield app
-    elif isolation.mode is IsolationMode.ROLLBACK:
-        async with sessions.rollback(worker_app.state.databases, isolation):
-            yield worker_app
     else:
-        yield worker_app
-    worker_app.dependency_overrides.clear()
+        with unchanged(worker_app):
+            yield worker_app
+        await worker_databases.become_idle(databases)
 
 
 @pytest.fixture
@@ -81,8 +81,7 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `main` through the factory that the routes use."""
-    factory = app.state.databases.sessions["main"]
-    async with factory(info={sessions.TEST_SESSION: True}) as session:
+    async with app.state.databases.sessions["main"]() as session:
         yield session
 
 
@@ -90,23 +89,25 @@ async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
 @pytest.fixture
 async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `timeseries` through the factory that the routes use."""
-    factory = app.state.databases.sessions["timeseries"]
-    async with factory(info={sessions.TEST_SESSION: True}) as session:
+    async with app.state.databases.sessions["timeseries"]() as session:
         yield session
 
 
 <% endif %>
 @pytest.fixture
-def sync_session(
-    worker_databases: WorkerDatabases, databases: DatabaseSet, isolation: Isolation
-) -> Iterator[Session]:
+def sync_session(worker_databases: WorkerDatabases, databases: DatabaseSet) -> Iterator[Session]:
     """Talk to the database `main` in a test that is not async."""
-    engine = worker_databases.engines.of(databases.urls["main"])
-    with sessions.sync_session(engine, isolation) as session:
+    with Session(worker_databases.engines.of(databases.urls["main"])) as session:
         yield session
 
 
 @pytest.fixture
 def fetch_rows(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
     """Read rows of `main` past every cache, to assert what the database really holds."""
-    return lambda statement: sessions.fetch_rows(app.state.databases, "main", statement)
+    engine: AsyncEngine = app.state.databases.engines["main"]
+
+    async def fetch(statement: Executable) -> Sequence[Row[Any]]:
+        async with engine.connect() as connection:
+            return (await connection.execute(statement)).all()
+
+    return fetch

@@ -147,29 +147,6 @@ def prepared_transactions(connection: psycopg.Connection, run: str) -> list[tupl
     return connection.execute(query, [prefix_of(run)]).fetchall()
 
 
-def sessions_left_open(
-    connection: psycopg.Connection, names: Iterable[Name], *, ours: str, pooled: str
-) -> dict[int, str]:
-    """Find the sessions on databases that somebody forgot to close.
-
-    Args:
-        connection: to the server.
-        names: which databases.
-        ours: the application_name of the run's own sessions, which do not count.
-        pooled: the application_name of sessions that may stay, idle, in a pool.
-
-    Returns:
-        What each is doing and who opened it, by the pid of its backend.
-    """
-    rows = connection.execute(
-        "SELECT pid, state, application_name FROM pg_stat_activity"
-        " WHERE datname = ANY(%s) AND backend_type = 'client backend'"
-        " AND application_name <> %s AND (state <> 'idle' OR application_name <> %s)",
-        [[str(name) for name in names], ours, pooled],
-    )
-    return {pid: f"{state} (opened by {opener})" for pid, state, opener in rows}
-
-
 def size_bytes(connection: psycopg.Connection, name: str) -> int:
     """Measure a database in bytes; 0 if it has gone, or is not ours to look into."""
     try:

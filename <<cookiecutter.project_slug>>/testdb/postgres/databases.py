@@ -129,11 +129,6 @@ def _end_sessions(connection: psycopg.Connection, name: Name) -> None:
     )
 
 
-def end_session(connection: psycopg.Connection, pid: int) -> None:
-    """End the session of a backend, and wait for that."""
-    connection.execute("SELECT pg_terminate_backend(%s, %s)", [pid, END_MILLISECONDS])
-
-
 def keep(
     connection: psycopg.Connection, proven: Disposable, purpose: Purpose, *, days: float
 ) -> Name:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from psycopg import generators
 from psycopg.abc import PQGenConn
@@ -65,7 +65,7 @@ class Guard:
         self.refusals: list[str] = []
         """What was refused: code that swallows the error does not get away with it."""
         self._maintained: ContextVar[Address | None] = ContextVar("maintained", default=None)
-        self._opened: WeakSet[PGconn] = WeakSet()
+        self._opened: WeakKeyDictionary[PGconn, str] = WeakKeyDictionary()
         self._deadline: _Deadline | None = None
         self._watcher: threading.Thread | None = None
 
@@ -123,9 +123,13 @@ class Guard:
         self.refusals.append(message)
         raise RefusedError(message)
 
-    def remember(self, opened: PGconn) -> None:
-        """Remember a connection, so that it can be cut."""
-        self._opened.add(opened)
+    def remember(self, opened: PGconn, conninfo: str) -> None:
+        """Remember a connection and who opened it, so that it can be cleaned or cut."""
+        self._opened[opened] = str(conninfo_to_dict(conninfo).get("application_name", ""))
+
+    def opened(self) -> list[tuple[PGconn, str]]:
+        """List the connections of this process, and the application_name that each began with."""
+        return list(self._opened.items())
 
     @contextmanager
     def cutting_after(self, seconds: float) -> Iterator[None]:
@@ -164,7 +168,7 @@ class Guard:
                 self._cut()
 
     def _cut(self) -> None:
-        for opened in list(self._opened):
+        for opened, _ in self.opened():
             # A copy of the descriptor: libpq finds the connection lost, and closes its own.
             with suppress(Exception), socket.socket(fileno=os.dup(opened.socket)) as copy:
                 copy.shutdown(socket.SHUT_RDWR)
@@ -181,8 +185,9 @@ _connect: Final[Callable[..., PQGenConn[PGconn]]] = generators.connect
 
 
 def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenConn[PGconn]:  # noqa: ANN401  whatever this version of psycopg passes
-    opened = yield from _connect(guard.check(conninfo), *arguments, **options)
-    guard.remember(opened)
+    checked = guard.check(conninfo)
+    opened = yield from _connect(checked, *arguments, **options)
+    guard.remember(opened, checked)
     return opened
 
 

@@ -19,6 +19,8 @@ from testdb.postgres.guard import MAINTENANCE, Address, guard
 
 CONNECT_SECONDS: Final = 10
 CANCEL_SECONDS: Final = 5.0
+OLDEST_VERSION: Final = 150000
+"""As libpq spells 15.0, the first where a session can be told to add to the counters at once."""
 TIMEOUTS: Final = [
     "statement_timeout",
     "lock_timeout",
@@ -58,6 +60,11 @@ class Server:
         durability on a disk it takes 135 ms instead of 83, and forces a checkpoint on all users.
         """
         return "FILE_COPY" if self.kind == "embedded" else None
+
+    @property
+    def clone_settings(self) -> tuple[str, ...]:
+        """What a clone sets for its sessions: no commit waits for a disk, as nothing need last."""
+        return ("synchronous_commit=off",) if self.kind == "external" else ()
 
     @property
     def address(self) -> Address:
@@ -114,9 +121,12 @@ class Server:
         """Make sure that databases can be created here.
 
         Raises:
-            ServerError: the role acts as another, is read-only, or lacks CREATEDB; or the server is
-                a standby.
+            ServerError: the server is too old, or a standby; or the role acts as another, is
+                read-only, or lacks CREATEDB.
         """
+        if connection.info.server_version < OLDEST_VERSION:
+            reason = f"it is older than PostgreSQL {OLDEST_VERSION // 10000}."
+            raise ServerError(self._out_of_reach(reason))
         role = connection.info.user
         is_standby, is_read_only, acts_as, may_create = connection.execute(
             "SELECT pg_is_in_recovery(), current_setting('transaction_read_only')::bool,"
@@ -172,7 +182,8 @@ class Server:
             "SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_settings"
             " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
         ).fetchall()[0][0]
-        return f"PostgreSQL {version}, {self.kind}; {durability}"
+        ours = "".join(f"; {setting} in disposable databases" for setting in self.clone_settings)
+        return f"PostgreSQL {version}, {self.kind}; {durability}{ours}"
 
     def _out_of_reach(self, reason: str) -> str:
         if self.kind == "embedded":
@@ -182,14 +193,6 @@ class Server:
             f"Correct the URL, start the server, or unset {SERVER_URL_VARIABLE} to use the "
             "embedded one."
         )
-
-
-def is_in_transaction(driver_connection: object) -> bool:
-    """Tell whether a connection of psycopg is in a transaction that no error has ended."""
-    return (
-        isinstance(driver_connection, psycopg.AsyncConnection | psycopg.Connection)
-        and driver_connection.info.transaction_status is TransactionStatus.INTRANS
-    )
 
 
 @contextmanager

@@ -44,7 +44,7 @@ class Template:
     strategy: LiteralString | None
     """How to clone it, in the words of CREATE DATABASE; None leaves that to the server."""
     settings: tuple[str, ...]
-    """What migrations set with ALTER DATABASE … SET (`name=value`); a clone does not inherit it."""
+    """What a clone gets with ALTER DATABASE … SET (`name=value`): it inherits nothing of that."""
     build_seconds: float | None = None
     """How long building took; None if it was cached."""
 
@@ -126,16 +126,17 @@ def _find(connection: psycopg.Connection, server: Server, name: Name) -> Templat
     if row is None:
         return None
     prove(str(name), row[0])
-    return Template(name, server.clone_strategy, _settings(connection, name))
+    return Template(name, server.clone_strategy, _settings(connection, server, name))
 
 
-def _settings(connection: psycopg.Connection, name: Name) -> tuple[str, ...]:
+def _settings(connection: psycopg.Connection, server: Server, name: Name) -> tuple[str, ...]:
+    """List what the server has clones set, and what migrations set, which wins."""
     rows = connection.execute(
         "SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database d ON setdatabase = d.oid"
         " WHERE datname = %s AND setrole = 0",
         [str(name)],
     )
-    return tuple(row[0] for row in rows)
+    return (*server.clone_settings, *(setting for (setting,) in rows))
 
 
 def _build(
@@ -161,7 +162,7 @@ def _build(
         _drop(connection, building)
         raise
     seconds = time.monotonic() - started
-    return Template(final, server.clone_strategy, _settings(connection, final), seconds)
+    return Template(final, server.clone_strategy, _settings(connection, server, final), seconds)
 
 
 def _publish(connection: psycopg.Connection, building: Name, final: Name) -> None:

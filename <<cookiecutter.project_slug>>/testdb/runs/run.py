@@ -64,6 +64,8 @@ class Run:
         self.created: list[str] = []
         self.dropped: list[str] = []
         self.kept: list[Kept] = []
+        self.cloned_anew: list[str] = []
+        """Why databases were not reset, once for each of them."""
         self.renewed = 0
         """How often the lease was lost and taken again."""
         self._present: dict[str, Purpose] = {}

@@ -25,6 +25,8 @@ class Audit:
     problems: list[str] = field(default_factory=list)
     """Why something is left, or cannot be known; each is about one database or the server."""
     new_roles: list[str] = field(default_factory=list)
+    cloned_anew: list[str] = field(default_factory=list)
+    """Why databases were not reset, once for each of them."""
 
     @property
     def has_failed(self) -> bool:
@@ -37,12 +39,14 @@ class Audit:
         dropped: Sequence[str],
         renewed: int,
         kept: Sequence[Sequence[str]],
+        cloned_anew: Sequence[str],
     ) -> None:
         """Add what one process did, as `account_of` tells it."""
         self.created += created
         self.dropped += dropped
         self.renewed += renewed
         self.kept += [Kept(*told) for told in kept]
+        self.cloned_anew += cloned_anew
 
     def close(self, run: Run) -> None:
         """Drop what the run has left, in its last process, and add what that process did."""
@@ -83,6 +87,8 @@ class Audit:
         """Word the account for people: each line, and the colors that pytest shall give it."""
         done = f"{len(self.created)} databases created, {len(self.dropped)} dropped"
         yield f"{done}, {len(self.kept)} kept, {len(self.left)} left", {}
+        for reason, times in Counter(self.cloned_anew).most_common():
+            yield f"cloned anew instead of reset, as {reason}: {times}", {}
         if self.renewed:
             lost = f"leases lost, and taken again before any sweep came: {self.renewed}"
             yield lost, {"yellow": True}
@@ -104,4 +110,5 @@ class Audit:
 
 def account_of(run: Run) -> tuple[Any, ...]:
     """Say what this process did, in what xdist can send to the controller."""
-    return run.created, run.dropped, run.renewed, [tuple(kept) for kept in run.kept]
+    kept = [tuple(kept) for kept in run.kept]
+    return run.created, run.dropped, run.renewed, kept, run.cloned_anew

@@ -32,10 +32,10 @@ def worker(pytestconfig: pytest.Config) -> str:
 
 @pytest.fixture
 def isolation(request: pytest.FixtureRequest) -> Isolation:
-    """Say how the test is isolated: by its marker, else by rollback."""
+    """Say how the test is isolated: by its marker, else by a reset."""
     marker = request.node.get_closest_marker("isolation")
     try:
-        mode = IsolationMode(marker.args[0]) if marker else IsolationMode.ROLLBACK
+        mode = IsolationMode(marker.args[0]) if marker else IsolationMode.RESET
     except (IndexError, ValueError):
         modes = ", ".join(IsolationMode)
         msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args}."

@@ -1,8 +1,7 @@
-"""How a test is isolated from the others: rollback, reset or clone.
+"""How a test is isolated from the others. Either way it commits for real, over many connections.
 
-rollback   one connection, inside a transaction that is undone; commits become savepoints
-reset      real commits over many connections; afterwards rows and sequences are put back
-clone      databases of the test's own; it may change the schema, or hand them to a subprocess
+reset   it uses the worker's databases, which are put back afterwards
+clone   it has databases of its own
 """
 
 from collections.abc import Callable
@@ -13,9 +12,8 @@ from testdb.identity.errors import LifecycleError
 
 
 class IsolationMode(StrEnum):
-    """The three modes. The README says what each allows and costs."""
+    """The two ways. The README says what each costs."""
 
-    ROLLBACK = "rollback"
     RESET = "reset"
     CLONE = "clone"
 
@@ -31,4 +29,4 @@ class Isolation:
 
 
 class IsolationError(LifecycleError):
-    """A test does what its isolation cannot bear. The message names the mode that can."""
+    """A test left something running that could reach the next one."""

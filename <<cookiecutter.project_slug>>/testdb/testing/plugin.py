@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from testdb.postgres import Error, catalog
 from testdb.postgres.guard import guard
 from testdb.runs import environment, migration_check
 from testdb.runs.run import KEPT_DAYS, Run
+from testdb.testing.async_tasks import ending_its_tasks
 from testdb.testing.audit import Audit, account_of
 from testdb.testing.fixtures import (
     FAILED,
@@ -32,8 +34,8 @@ __all__ = ["isolation", "run", "worker"]  # pytest finds a plugin's fixtures in 
 
 UNIT_TESTS: Final = (ROOT / "tests" / "unit", ROOT / "tests" / "testdb" / "unit")
 """Tests in here reach no database; a run of nothing else needs no server."""
-CONNECTIONS_PER_WORKER: Final = 2 + 3 * len(LOGICAL)
-"""Two leases; and for each logical database what resets it, a test, and a route at once."""
+CONNECTIONS_PER_WORKER: Final = 2 + 5 * len(LOGICAL)
+"""Two leases; and for each logical database what resets it and two clones, a test, and a route."""
 TEARDOWN_SECONDS: Final = 60.0
 """How long the end of a test, or of the run, may take before its connections are cut."""
 _AUDIT: Final = pytest.StashKey[Audit]()
@@ -59,7 +61,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker."""
     config.addinivalue_line(
-        "markers", "isolation(mode): how the test is isolated: rollback (the default), reset, clone"
+        "markers", "isolation(mode): how the test is isolated: reset (the default) or clone"
     )
 
 
@@ -115,7 +117,7 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
     return [
         f"testdb: {run.server.describe(run.connection)}",
         f"testdb: run {run.id}; {ready}",
-        f"testdb: databases {databases}, isolation {IsolationMode.ROLLBACK} unless marked",
+        f"testdb: databases {databases}, isolation {IsolationMode.RESET} unless marked",
     ]
 
 
@@ -136,6 +138,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
     guard.label = item.nodeid
     guard.is_closed = _is_unit_test(item.path)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    """Have an async test that uses databases end the tasks that it begins."""
+    test = getattr(item, "obj", None)
+    if "databases" in getattr(item, "fixturenames", ()) and iscoroutinefunction(test):
+        item.obj = ending_its_tasks(test, item.nodeid)  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(wrapper=True)
@@ -199,7 +209,7 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no 
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
     """Hear from a worker what it did; one that crashed says nothing."""
     audit = node.config.stash.setdefault(_AUDIT, Audit())
-    audit.add(*getattr(node, "workeroutput", {}).get("testdb", ([], [], 0, [])))
+    audit.add(*getattr(node, "workeroutput", {}).get("testdb", ([], [], 0, [], [])))
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)

@@ -1,0 +1,163 @@
+"""The sessions of tests: what stays in a pool is cleaned, what somebody forgot is ended.
+
+Importing this module has SQLAlchemy's pools replace a connection that was closed between tests.
+"""
+
+import time
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import psycopg
+from psycopg import generators, waiting
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry, Pool
+
+from testdb.postgres.guard import guard
+
+GRACE_SECONDS: Final = 0.5
+"""How long what a test began may still last: a closed session ends by itself, but not at once."""
+END_MILLISECONDS: Final = 5000
+"""How long to wait for a session to end."""
+CLEAN: Final = b"""
+SELECT pg_stat_force_next_flush(), EXISTS (SELECT pg_listening_channels());
+CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
+SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP;
+"""
+"""What DISCARD ALL does, but for prepared statements: psycopg counts on those that it made."""
+READ_SETTINGS: Final = b"""
+SELECT string_agg(format('SELECT set_config(%L, %L, false);', name, setting), '')
+FROM pg_settings WHERE source = 'session'
+"""
+
+
+class Session(NamedTuple):
+    """A session as the server shows it. Of another role's it may hide state and opener."""
+
+    pid: int
+    state: str | None
+    opener: str | None
+    """Its application_name."""
+
+    def describe(self) -> str:
+        """Say what it does and who began it."""
+        return f"{self.state} (opened by {self.opener})"
+
+
+_settings: Final[WeakKeyDictionary[PGconn, bytes]] = WeakKeyDictionary()
+"""Sets what the service sets in a new connection, for a search_path for example."""
+
+
+@event.listens_for(Pool, "checkout")
+def _check_out(_: object, record: ConnectionPoolEntry, __: object) -> None:
+    """Have a pool replace a connection that was closed; remember what a new one was set to."""
+    connection = record.driver_connection
+    if not isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
+        return
+    if connection.pgconn.status != ConnStatus.OK:
+        raise DisconnectionError
+    if connection.pgconn not in _settings:
+        result = connection.pgconn.exec_(READ_SETTINGS)
+        _settings[connection.pgconn] = result.get_value(0, 0) or b""
+
+
+def end_left_open(
+    connection: psycopg.Connection,
+    databases: Collection[str],
+    *,
+    ours: str,
+    pooled: str,
+    is_served: bool = False,
+) -> list[str]:
+    """Clean the sessions that stay on databases, and end those that somebody forgot to close.
+
+    Those that come to an end within half a second are not forgotten.
+
+    Args:
+        connection: to the server.
+        databases: their names.
+        ours: the application_name of the run's own sessions, which are not looked at.
+        pooled: the application_name of sessions of this process that may stay, idle, in a pool.
+        is_served: the service has sessions too, in a process of its own. They may be idle, and
+            are ended, since they cannot be cleaned from here.
+
+    Returns:
+        What each that was forgotten was doing, and who opened it.
+    """
+    deadline = time.monotonic() + GRACE_SECONDS
+    for seconds in _pauses():
+        cleaned = clean(databases, pooled)
+        found = [s for s in _sessions(connection, databases, ours) if s.pid not in cleaned]
+        forgotten = [s for s in found if not (is_served and s.state == "idle")]
+        if not forgotten or time.monotonic() > deadline:
+            break
+        time.sleep(seconds)
+    for session in found:
+        connection.execute("SELECT pg_terminate_backend(%s, %s)", [session.pid, END_MILLISECONDS])
+    return [session.describe() for session in forgotten]
+
+
+def _pauses() -> Iterator[float]:
+    """Wait for a millisecond at first, and then for longer and longer."""
+    seconds = 0.001
+    while True:
+        yield seconds
+        seconds = min(2 * seconds, 0.05)
+
+
+def _sessions(
+    connection: psycopg.Connection, databases: Collection[str], ours: str
+) -> list[Session]:
+    rows = connection.execute(
+        "SELECT pid, state, application_name FROM pg_stat_activity"
+        " WHERE datname = ANY(%s) AND backend_type = 'client backend'"
+        " AND application_name IS DISTINCT FROM %s AND pg_has_role(usesysid, 'USAGE')",
+        [list(databases), ours],
+    )
+    return [Session(*row) for row in rows]
+
+
+def clean(databases: Collection[str], pooled: str) -> set[int]:
+    """Clean this process's idle sessions on databases, all at the same time; returns their pids."""
+    idle = [pgconn for pgconn in _open(databases, pooled) if is_idle(pgconn)]
+    for pgconn in idle:
+        pgconn.send_query(CLEAN + _settings.get(pgconn, b""))
+    return {_finish_cleaning(pgconn) for pgconn in idle}
+
+
+def _finish_cleaning(pgconn: PGconn) -> int:
+    pid = pgconn.backend_pid
+    first, *others = waiting.wait(generators.execute(pgconn), pgconn.socket)
+    has_failed = any(r.status == ExecStatus.FATAL_ERROR for r in (first, *others))
+    # psycopg may hold notifications that nobody has asked for yet.
+    if has_failed or first.get_value(0, 1) == b"t":
+        pgconn.finish()
+    return pid
+
+
+def close(databases: Collection[str], pooled: str) -> None:
+    """Close what this process has in pools to databases that are about to go."""
+    for pgconn in _open(databases, pooled):
+        if is_idle(pgconn):  # else a thread may be using it; the server will end it
+            pgconn.finish()
+
+
+def are_idle(databases: Collection[str], pooled: str) -> bool:
+    """Tell whether no session that this process has in a pool is in a transaction."""
+    return all(is_idle(pgconn) for pgconn in _open(databases, pooled))
+
+
+def is_idle(pgconn: PGconn) -> bool:
+    """Tell whether a session is in no transaction."""
+    return pgconn.transaction_status == TransactionStatus.IDLE
+
+
+def _open(databases: Collection[str], opener: str) -> list[PGconn]:
+    return [
+        pgconn
+        for pgconn, label in guard.opened()
+        if label == opener and pgconn.status == ConnStatus.OK and pgconn.db.decode() in databases
+    ]
