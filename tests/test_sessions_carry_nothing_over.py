@@ -10,6 +10,8 @@ from harness.project import Project
 from harness.suite import EVERY_WAY, audit, loop_scopes, migrate, write
 
 LEAVES = '''
+from contextlib import closing
+
 from sqlalchemy import Engine, event, text
 
 LISTENER = "SHOW of.listener"
@@ -25,11 +27,15 @@ def prepare(dbapi_connection, _):
     dbapi_connection.autocommit = False
 
 
+TENANT = "SELECT current_setting('my.tenant', true)"
 TEMPORARY = "SELECT count(*) FROM pg_class WHERE relpersistence = 't' AND relname = 'scratch'"
-LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711"
+LOCKS = """
+SELECT count(*) FROM pg_locks JOIN pg_database d ON d.oid = database
+WHERE locktype = 'advisory' AND objid = 4711 AND datname = current_database()
+"""
 LEFT = {
     "a setting": ("SET statement_timeout = '77s'", "SHOW statement_timeout", "0"),
-    "a setting of its own": ("SET my.tenant = '7'", "SELECT current_setting('my.tenant', true)", ""),
+    "a setting of its own": ("SET my.tenant = '7'", TENANT, ""),
     "the listener's": ("SET of.listener = 'gone'", LISTENER, "stays"),
     "a search path": ("SET search_path = pg_catalog", "SHOW search_path", '"$user", public'),
     "read only": (
@@ -80,13 +86,11 @@ async def test_session(session, thing, way, time):
 @every_thing
 def test_raw_connection_of_a_pool(sync_session, thing, way, time):
     leave, look, clean = LEFT[thing]
-    pooled = sync_session.get_bind().raw_connection()
-    cursor = pooled.cursor()
-    assert (cursor.execute(look).fetchone()[0] or type(clean)()) == clean
-    cursor.execute(leave)
-    pooled.commit()
-    cursor.close()
-    pooled.close()
+    engine = sync_session.get_bind().engine
+    with closing(engine.raw_connection()) as pooled, pooled.cursor() as cursor:
+        assert (cursor.execute(look).fetchone()[0] or type(clean)()) == clean
+        cursor.execute(leave)
+        pooled.commit()
 
 
 @every_way
