@@ -38,20 +38,33 @@ async def work(_):
         await asyncio.sleep(0.01)
 '''
 POLLS: Final = '''
-"""Polls the database without a pause to speak of, as long as the app lives."""
+"""Polls the database without a pause to speak of, and listens, as long as the app lives."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
+import psycopg
 from sqlalchemy import text
 
+listening = None
 seen = []
 
 
+@asynccontextmanager
+async def listen(url):
+    global listening
+    given = url.translate_connect_args(database="dbname", username="user") | url.query
+    async with await psycopg.AsyncConnection.connect(**given, autocommit=True) as listening:
+        await listening.execute("LISTEN news")
+        yield
+
+
 async def work(databases):
-    while True:
-        async with databases.sessions["main"]() as session:
-            seen.append(await session.scalar(text("SELECT count(*) FROM users")))
-        await asyncio.sleep(0.001)
+    async with listen(databases.engines["main"].url):
+        while True:
+            async with databases.sessions["main"]() as session:
+                seen.append(await session.scalar(text("SELECT count(*) FROM users")))
+            await asyncio.sleep(0.001)
 '''
 
 LEAVES: Final = '''
@@ -240,6 +253,17 @@ async def test_the_poller_sees_what_a_route_commits(app, client, number):
 
 
 @MANY
+async def test_what_listens_goes_on(app, session, number):
+    async with asyncio.timeout(10):
+        while background.listening is None:
+            await asyncio.sleep(0.001)
+    channels = await background.listening.execute("SELECT pg_listening_channels()")
+    assert await channels.fetchall() == [("news",)]
+    await session.execute(text("NOTIFY news, 'one'"))
+    await session.commit()
+
+
+@MANY
 async def test_requests_run_beside_the_poller(client, number):
     answers = await asyncio.gather(*(client.post("/users", json=ADA) for _ in range(3)))
     assert sorted(answer.status_code for answer in answers) == [201, 409, 409]
@@ -307,12 +331,12 @@ def test_who_comes_after_finds_nothing_of_it(left: Outcome, test: str) -> None:
         pytest.param("4", "session", 200, marks=long),
     ],
 )
-def test_a_poller_of_the_lifespan_breaks_no_test(
+def test_what_polls_and_listens_for_the_app_breaks_no_test(
     project: Project, workers: str, loops: str, each: int
 ) -> None:
     with_background_work(project, POLLS)
     path = write(project, POLLED.format(each=each))
     done = project.run("pytest", path, "-n", workers, *loop_scopes(loops))
-    done.expect(f"{3 * each} passed")
+    done.expect(f"{4 * each} passed")
     # One for each worker, and one to check the migrations: it made no reset fail either.
     assert audit(done)["created"] == max(int(workers), 1) + 1
