@@ -38,11 +38,6 @@ def test_without_databases():
     assert migrate() != 0
 
 
-def test_under_rollback(databases):
-    assert migrate() != 0
-
-
-@pytest.mark.isolation("reset")
 def test_under_reset(databases):
     assert migrate() == 0
 

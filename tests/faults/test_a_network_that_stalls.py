@@ -30,7 +30,7 @@ TEARDOWN_SECONDS: Final = 3
 CONNECT_SECONDS: Final = 2
 END_SECONDS: Final = 30
 """How long the run may take in all from the moment on at which the network stalls."""
-BY_DEFAULT: Final = (("rollback", 0),)
+BY_DEFAULT: Final = (("reset", 0),)
 
 WAITING = f"""
 import pytest
@@ -166,7 +166,7 @@ def impatient(
     ("mode", "workers"),
     [
         pytest.param(mode, workers, marks=() if (mode, workers) in BY_DEFAULT else pytest.mark.long)
-        for mode, workers in product(("rollback", "reset", "clone"), (0, 2))
+        for mode, workers in product(("reset", "clone"), (0, 2))
     ],
 )
 def test_the_run_ends_in_time_and_says_why(
@@ -193,7 +193,7 @@ def test_ctrl_c_ends_a_run_whose_network_stalls(
     impatient: Project, stalling: Stalling, gate: Gate
 ) -> None:
     """A person does not wait for timeouts; the databases of the worker are not waited for."""
-    path = write(impatient, WAITING.replace("MODE", "rollback"))
+    path = write(impatient, WAITING.replace("MODE", "reset"))
     run = impatient.start("pytest", path, env=gate.variables)
     impatient.wait_for(run, gate.arrived, "to start a test")
     stalling.stalled.set()

@@ -28,7 +28,7 @@ GREEN_AFTER: Final = 5
 VICTIMS: Final = ("group", "controller", "worker")
 WAITING: Final = {
     INTEGRATION: f'''
-"""Tests of each mode of isolation that are killed when they have committed."""
+"""Tests of each way of isolation that are killed when they have committed."""
 
 import pytest
 from testdb.testing.isolation import IsolationMode

@@ -30,7 +30,7 @@ TWO_WORKERS: Final = (
     "test_parallel_runs.py"
     "::test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both"
 )
-NEVER_MEET: Final = "test_isolation.py::test_tests_of_all_modes_never_meet"
+NEVER_MEET: Final = "test_isolation.py::test_tests_of_both_ways_never_meet"
 LOOPS: Final = "test_event_loops.py::test_many_async_tests_share_no_loop_and_leak_no_connection"
 REFUSED: Final = (
     "test_guard.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
