@@ -64,7 +64,8 @@ async def app(
     """Use the service; a clone has one of its own. Whatever the test does to it is undone."""
     if isolation.mode is IsolationMode.CLONE:
         async with lifespan_of(databases) as app:
-            yield app
+            with unchanged(app):
+                yield app
     else:
         with unchanged(worker_app):
             yield worker_app

@@ -8,6 +8,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -65,6 +66,8 @@ class Guard:
         self.refusals: list[str] = []
         """What was refused: code that swallows the error does not get away with it."""
         self._maintained: ContextVar[Address | None] = ContextVar("maintained", default=None)
+        self.in_progress: Counter[str] = Counter()
+        """How many connections are being opened now, by their application_name."""
         self._opened: WeakKeyDictionary[PGconn, str] = WeakKeyDictionary()
         self._deadline: _Deadline | None = None
         self._watcher: threading.Thread | None = None
@@ -123,9 +126,15 @@ class Guard:
         self.refusals.append(message)
         raise RefusedError(message)
 
-    def remember(self, opened: PGconn, conninfo: str) -> None:
-        """Remember a connection and who opened it, so that it can be cleaned or cut."""
-        self._opened[opened] = str(conninfo_to_dict(conninfo).get("application_name", ""))
+    @contextmanager
+    def connecting(self, conninfo: str) -> Iterator[Callable[[PGconn], None]]:
+        """Have a connection and who opens it remembered, so that it can be cleaned or cut."""
+        label = str(conninfo_to_dict(conninfo).get("application_name", ""))
+        self.in_progress[label] += 1
+        try:
+            yield lambda opened: self._opened.update({opened: label})
+        finally:
+            self.in_progress[label] -= 1
 
     def opened(self) -> list[tuple[PGconn, str]]:
         """List the connections of this process, and the application_name that each began with."""
@@ -186,8 +195,9 @@ _connect: Final[Callable[..., PQGenConn[PGconn]]] = generators.connect
 
 def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenConn[PGconn]:  # noqa: ANN401  whatever this version of psycopg passes
     checked = guard.check(conninfo)
-    opened = yield from _connect(checked, *arguments, **options)
-    guard.remember(opened, checked)
+    with guard.connecting(checked) as remember:
+        opened = yield from _connect(checked, *arguments, **options)
+        remember(opened)
     return opened
 
 

@@ -182,7 +182,8 @@ class Server:
             "SELECT string_agg(name || ' ' || setting, ', ' ORDER BY name) FROM pg_settings"
             " WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')"
         ).fetchall()[0][0]
-        ours = "".join(f"; {setting} in disposable databases" for setting in self.clone_settings)
+        settings = ", ".join(setting.replace("=", " ") for setting in self.clone_settings)
+        ours = f"; {settings} in disposable databases" if settings else ""
         return f"PostgreSQL {version}, {self.kind}; {durability}{ours}"
 
     def _out_of_reach(self, reason: str) -> str:

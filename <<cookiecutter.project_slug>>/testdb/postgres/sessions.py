@@ -3,10 +3,13 @@
 Importing this module has SQLAlchemy's pools replace a connection that was closed between tests.
 """
 
+import asyncio
 import time
 from collections.abc import Collection, Iterator
+from contextvars import ContextVar
+from enum import Enum, auto
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import psycopg
 from psycopg import generators, waiting
@@ -14,7 +17,7 @@ from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn
 from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
-from sqlalchemy.pool import ConnectionPoolEntry, Pool
+from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
 from testdb.postgres.guard import guard
 
@@ -23,15 +26,13 @@ GRACE_SECONDS: Final = 0.5
 END_MILLISECONDS: Final = 5000
 """How long to wait for a session to end."""
 CLEAN: Final = b"""
-SELECT pg_stat_force_next_flush(), EXISTS (SELECT pg_listening_channels());
+SELECT pg_stat_force_next_flush(), EXISTS (SELECT pg_listening_channels())
+    OR EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql);
 CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
 SELECT pg_advisory_unlock_all(); DISCARD SEQUENCES; DISCARD TEMP;
 """
 """What DISCARD ALL does, but for prepared statements: psycopg counts on those that it made."""
-READ_SETTINGS: Final = b"""
-SELECT string_agg(format('SELECT set_config(%L, %L, false);', name, setting), '')
-FROM pg_settings WHERE source = 'session'
-"""
+FLUSH: Final = b"SELECT pg_stat_force_next_flush(), false"
 
 
 class Session(NamedTuple):
@@ -47,21 +48,55 @@ class Session(NamedTuple):
         return f"{self.state} (opened by {self.opener})"
 
 
-_settings: Final[WeakKeyDictionary[PGconn, bytes]] = WeakKeyDictionary()
-"""Sets what the service sets in a new connection, for a search_path for example."""
+class Holder(Enum):
+    """Who has a connection that came from a pool of SQLAlchemy."""
+
+    POOL = auto()
+    TEST = auto()
+    APP = auto()
+    """A task of the service that no test began: it was checked out in none of their contexts."""
+
+
+SCRIPTS: Final = {Holder.POOL: CLEAN, Holder.TEST: FLUSH}
+in_test: Final[ContextVar[bool]] = ContextVar("in_test", default=False)
+"""True where a test runs, and in the asyncio tasks that it begins."""
+_holders: Final[WeakKeyDictionary[PGconn, Holder]] = WeakKeyDictionary()
+_prepared: Final[WeakSet[PGconn]] = WeakSet()
+"""Those that the service sets up when it connects, with a search_path for example."""
 
 
 @event.listens_for(Pool, "checkout")
-def _check_out(_: object, record: ConnectionPoolEntry, __: object) -> None:
-    """Have a pool replace a connection that was closed; remember what a new one was set to."""
-    connection = record.driver_connection
-    if not isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
+def _check_out(_: object, record: ConnectionPoolEntry, fairy: PoolProxiedConnection) -> None:
+    """Know who has a connection; have the pool replace one that was closed meanwhile."""
+    if (pgconn := _pgconn_of(record)) is None:
         return
-    if connection.pgconn.status != ConnStatus.OK:
+    if pgconn.status != ConnStatus.OK:
         raise DisconnectionError
-    if connection.pgconn not in _settings:
-        result = connection.pgconn.exec_(READ_SETTINGS)
-        _settings[connection.pgconn] = result.get_value(0, 0) or b""
+    _holders[pgconn] = Holder.TEST if in_test.get() or not _is_in_loop() else Holder.APP
+    listeners = fairy._pool.dispatch.connect  # noqa: SLF001
+    if not all(listener.__module__.startswith("sqlalchemy.") for listener in listeners):
+        _prepared.add(pgconn)
+
+
+@event.listens_for(Pool, "checkin")
+def _check_in(_: object, record: ConnectionPoolEntry) -> None:
+    if (pgconn := _pgconn_of(record)) is not None:
+        _holders[pgconn] = Holder.POOL
+
+
+def _pgconn_of(record: ConnectionPoolEntry) -> PGconn | None:
+    connection = record.driver_connection
+    if isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
+        return connection.pgconn
+    return None
+
+
+def _is_in_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def end_left_open(
@@ -89,8 +124,10 @@ def end_left_open(
     """
     deadline = time.monotonic() + GRACE_SECONDS
     for seconds in _pauses():
-        cleaned = clean(databases, pooled)
-        found = [s for s in _sessions(connection, databases, ours) if s.pid not in cleaned]
+        may_stay = clean(databases, pooled)
+        found = [s for s in _sessions(connection, databases, ours) if s.pid not in may_stay]
+        if guard.in_progress[pooled]:
+            found = [s for s in found if s.opener != pooled or s.state != "idle"]
         forgotten = [s for s in found if not (is_served and s.state == "idle")]
         if not forgotten or time.monotonic() > deadline:
             break
@@ -121,21 +158,32 @@ def _sessions(
 
 
 def clean(databases: Collection[str], pooled: str) -> set[int]:
-    """Clean this process's idle sessions on databases, all at the same time; returns their pids."""
-    idle = [pgconn for pgconn in _open(databases, pooled) if is_idle(pgconn)]
-    for pgconn in idle:
-        pgconn.send_query(CLEAN + _settings.get(pgconn, b""))
-    return {_finish_cleaning(pgconn) for pgconn in idle}
+    """Clean what is in this process's pools, all at the same time.
+
+    Returns:
+        The pids of sessions that may stay: these, those of the service's own tasks, and idle ones.
+    """
+    sent, may_stay = [], set()
+    for pgconn in _open(databases, pooled):
+        holder = _holders.get(pgconn)
+        if holder is Holder.POOL and pgconn in _prepared:
+            pgconn.finish()
+        elif holder is Holder.APP or is_idle(pgconn):
+            may_stay.add(pgconn.backend_pid)
+            if holder in SCRIPTS:
+                pgconn.send_query(SCRIPTS[holder])
+                sent.append(pgconn)
+    for pgconn in sent:
+        _receive(pgconn)
+    return may_stay
 
 
-def _finish_cleaning(pgconn: PGconn) -> int:
-    pid = pgconn.backend_pid
+def _receive(pgconn: PGconn) -> None:
     first, *others = waiting.wait(generators.execute(pgconn), pgconn.socket)
     has_failed = any(r.status == ExecStatus.FATAL_ERROR for r in (first, *others))
     # psycopg may hold notifications that nobody has asked for yet.
     if has_failed or first.get_value(0, 1) == b"t":
         pgconn.finish()
-    return pid
 
 
 def close(databases: Collection[str], pooled: str) -> None:

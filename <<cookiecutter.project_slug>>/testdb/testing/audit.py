@@ -88,7 +88,8 @@ class Audit:
         done = f"{len(self.created)} databases created, {len(self.dropped)} dropped"
         yield f"{done}, {len(self.kept)} kept, {len(self.left)} left", {}
         for reason, times in Counter(self.cloned_anew).most_common():
-            yield f"cloned anew instead of reset, as {reason}: {times}", {}
+            databases = "database" if times == 1 else "databases"
+            yield f"{times} {databases} cloned anew instead of reset: {reason}", {}
         if self.renewed:
             lost = f"leases lost, and taken again before any sweep came: {self.renewed}"
             yield lost, {"yellow": True}

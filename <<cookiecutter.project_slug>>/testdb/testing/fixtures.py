@@ -39,7 +39,7 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
     except (IndexError, ValueError):
         modes = ", ".join(IsolationMode)
         msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args}."
-        raise pytest.UsageError(msg) from None
+        pytest.fail(msg, pytrace=False)
     node = request.node
     keeps = request.config.getoption("keep_failed_db")
     return Isolation(mode, node.nodeid, lambda: keeps and node.stash.get(FAILED, False))

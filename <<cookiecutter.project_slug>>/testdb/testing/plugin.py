@@ -11,7 +11,7 @@ import pytest
 from testdb.adapter import LOGICAL
 from testdb.identity.errors import LifecycleError, ServerError
 from testdb.identity.project import ROOT
-from testdb.postgres import Error, catalog
+from testdb.postgres import Error, catalog, sessions
 from testdb.postgres.guard import guard
 from testdb.runs import environment, migration_check
 from testdb.runs.run import KEPT_DAYS, Run
@@ -140,12 +140,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     guard.is_closed = _is_unit_test(item.path)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> None:
-    """Have an async test that uses databases end the tasks that it begins."""
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+    """Tell what the test begins from what the service does; end its asyncio tasks."""
     test = getattr(item, "obj", None)
     if "databases" in getattr(item, "fixturenames", ()) and iscoroutinefunction(test):
         item.obj = ending_its_tasks(test, item.nodeid)  # type: ignore[attr-defined]
+    token = sessions.in_test.set(True)
+    try:
+        yield
+    finally:
+        sessions.in_test.reset(token)
 
 
 @pytest.hookimpl(wrapper=True)
