@@ -28,7 +28,6 @@ PAUSE_SECONDS: Final = 0.5
 NOTHING: Final = "test_nothing"
 NOTHING_ASYNC: Final = "test_nothing_async"
 ONE_TEST: Final = ("tests/integration", "-k", "test_an_email_is_taken_once")
-UNIT_TEST: Final = "tests/unit/test_unit.py"
 
 # Names of rows: the targets and the chart look for them.
 DB: Final = "pytest-django `db`"
@@ -47,17 +46,25 @@ NO_SEEDS: Final = "no seed rows"
 UNTOUCHED: Final = f"{SEEDS:,} seed rows, untouched"
 TOUCHED: Final = f"{SEEDS:,} seed rows, one updated"
 SEEDS_CLONE: Final = f"{SEEDS:,} seed rows, a clone and its drop"
-BACK_TO_BACK: Final = "default, sync session, back to back"
-PAUSED: Final = "default, sync session, with a pause between tests"
-BEYOND: Final = ": round trips beyond its statements"
-COUNTED: Final = "round trips of all connections, counted"
+STATEMENTS: Final = "the same statements, plain psycopg"
+BACK_TO_BACK: Final = "default, sync session"
+PAUSED: Final = f"the same, {PAUSE_SECONDS} s after the last test"
+TRIPS: Final = "round trips"
+BEYOND: Final = ", beyond its statements"
+COUNTED: Final = "counted on all connections, its statements included"
 COLLECTING: Final = "`pytest --collect-only`, one test"
+FIRST_RUN: Final = "`pytest`, one test, first run"
 WARM: Final = "`pytest`, one test, warm"
-UNIT_WITHOUT: Final = "`pytest`, one unit test, without plugin and conftest"
-UNIT: Final = "`pytest`, one unit test"
+UNIT: Final = "`pytest`, unit tests of the settings"
+UNIT_WITHOUT: Final = f"{UNIT}, without plugin and conftest"
+BARE: Final = "`pytest`, a unit test that imports nothing"
+BARE_WITHOUT: Final = f"{BARE}, without plugin and conftest"
+UNIT_TESTS: Final = {UNIT: "tests/unit/test_settings.py", BARE: "tests/unit/test_unit.py"}
 INVOKE_LIST: Final = "`invoke --list`"
 DB_LIST: Final = "`invoke db.list`"
 EXAMPLE: Final = "`python examples/example_users.py`"
+WITH_SERVER: Final = (FIRST_RUN, WARM, DB_LIST, EXAMPLE)
+"""They start the server, which is stopped before the next command."""
 NO_WORKERS: Final = "`-n 0`"
 WORKERS: Final = "`-n 2`"
 FIRST: Final = "the first fifth"
@@ -104,12 +111,12 @@ def clone(bench: Bench) -> Rows:
     return _take_turns(
         bench,
         {
-            POSTGRESQL_CLONE: Case("test_clone", POSTGRESQL, share=0.5),
-            POSTGRESQL_DDL: Case("test_clone_ddl", POSTGRESQL, share=0.5),
-            CLONE_SYNC: Case("test_clone", peers=peers, share=0.5),
-            CLONE_ASYNC: Case("test_clone_async", OURS, NOTHING_ASYNC, peers, share=0.5),
-            CLONE_CLIENT: Case("test_clone_client", OURS, NOTHING_ASYNC, peers, share=0.5),
-            CLONE_DDL: Case("test_clone_ddl", peers=(POSTGRESQL_DDL,), share=0.5),
+            POSTGRESQL_CLONE: Case("test_clone", POSTGRESQL, share=0.25),
+            POSTGRESQL_DDL: Case("test_clone_ddl", POSTGRESQL, share=0.25),
+            CLONE_SYNC: Case("test_clone", peers=peers, share=0.25),
+            CLONE_ASYNC: Case("test_clone_async", OURS, NOTHING_ASYNC, peers, share=0.25),
+            CLONE_CLIENT: Case("test_clone_client", OURS, NOTHING_ASYNC, peers, share=0.25),
+            CLONE_DDL: Case("test_clone_ddl", peers=(POSTGRESQL_DDL,), share=0.25),
         },
     )
 
@@ -202,12 +209,12 @@ def line(bench: Bench) -> Rows:
             measure(tests)
             between = relay.trips
             waits = {BACK_TO_BACK: measure(2 * tests)}
-            found[COUNTED, ""].append(((relay.trips - between) - (between - before)) / tests)
+            found[COUNTED, TRIPS].append(((relay.trips - between) - (between - before)) / tests)
             waits[PAUSED] = measure(bench.part(16), BENCHMARK_PAUSE=PAUSE_SECONDS)
-            found["its statements alone, over plain psycopg", "ms"].append(1000 * own)
+            found[STATEMENTS, "ms"].append(1000 * own)
             for name, seconds in waits.items():
                 found[name, "ms"].append(1000 * seconds)
-                found[name + BEYOND, ""].append((seconds - own) / trip)
+                found[name + BEYOND, TRIPS].append((seconds - own) / trip)
     return {name: Row(unit, values) for (name, unit), values in found.items()}
 
 
@@ -218,10 +225,12 @@ def starts(bench: Bench) -> Rows:
     without = ("-c", str(empty), "--rootdir", ".", "--noconftest")
     commands: dict[str, Callable[..., object]] = {
         COLLECTING: partial(bench.pytest, OURS, *ONE_TEST, "--collect-only"),
-        "`pytest` one test, first run": partial(bench.pytest, OURS, *ONE_TEST),
+        FIRST_RUN: partial(bench.pytest, OURS, *ONE_TEST),
         WARM: partial(bench.pytest, OURS, *ONE_TEST),
-        UNIT_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TEST),
-        UNIT: partial(bench.pytest, OURS, UNIT_TEST),
+        UNIT_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TESTS[UNIT]),
+        UNIT: partial(bench.pytest, OURS, UNIT_TESTS[UNIT]),
+        BARE_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TESTS[BARE]),
+        BARE: partial(bench.pytest, OURS, UNIT_TESTS[BARE]),
         INVOKE_LIST: partial(bench.run, "-m", "invoke", "--list"),
         DB_LIST: partial(bench.run, "-m", "invoke", "db.list"),
         EXAMPLE: partial(bench.run, "examples/example_users.py"),
@@ -232,8 +241,9 @@ def starts(bench: Bench) -> Rows:
         shutil.rmtree(bench.project / ".pytest_cache", ignore_errors=True)
         for name, command in commands.items():
             found[name].append(_time(command, TESTDB_HOME=home))
-            bench.run("-m", "invoke", "server.stop", TESTDB_HOME=home)
-    peers = {WARM: (COLLECTING,), UNIT: (UNIT_WITHOUT,)}
+            if name in WITH_SERVER:
+                bench.run("-m", "invoke", "server.stop", TESTDB_HOME=home)
+    peers = {WARM: (COLLECTING,), UNIT: (UNIT_WITHOUT,), BARE: (BARE_WITHOUT,)}
     return {name: Row("s", values, peers.get(name, ())) for name, values in found.items()}
 
 
@@ -269,11 +279,14 @@ def migrations(bench: Bench) -> Rows:
     for wanted, project in projects.items():
         schema.add_comments(project, wanted)
     found: dict[tuple[str, str], list[float]] = defaultdict(list)
-    with bench.serving() as socket:
-        url = f"postgresql://postgres@/postgres?host={socket}&port=5432"
+    with ExitStack() as stack:
+        for project in projects.values():
+            stack.enter_context(bench.serving(project))
         for _ in range(bench.repeats):
             for wanted, project in projects.items():
-                took = last_line(bench.run("-m", "clones", project=project, TESTDB_SERVER_URL=url))
+                took = last_line(
+                    bench.run("-m", "clones", project=project, BENCHMARK_TESTS=bench.part(4))
+                )
                 if took["built"]:
                     found[f"{wanted} migrations: template, once", "s"].append(took["built"])
                 for name in ("clone", "drop"):
@@ -291,7 +304,7 @@ def sweep(bench: Bench) -> Rows:
             bench.run("-m", "die")
             (rate,) = re.findall(r"\((\d+)/s\)", bench.run("-m", "invoke", "db.sweep"))
             rates.append(float(rate))
-    return {"databases a second": Row("", rates)}
+    return {"databases dropped": Row("a second", rates)}
 
 
 def _time(command: Callable[..., object], *arguments: object, **variables: object) -> float:

