@@ -16,11 +16,16 @@ BARS: Final = 430
 """How long the longest bar is."""
 LINE: Final = 26
 STYLE: Final = """
+.page { fill: #ffffff }
 text { font: 14px system-ui, sans-serif; fill: #24292f }
 .title { font-weight: 600 }
 .ours { fill: #1a7f5a }
 .peer { fill: #8c959f }
-@media (prefers-color-scheme: dark) { text { fill: #e6edf3 } .ours { fill: #3fb98a } }
+@media (prefers-color-scheme: dark) {
+  .page { fill: #0d1117 }
+  text { fill: #e6edf3 }
+  .ours { fill: #3fb98a }
+}
 """
 
 
@@ -30,7 +35,7 @@ def draw(results: dict[str, Any]) -> str:
     y = LINE
     longest = max(row["median"] for _, rows in _groups(results) for row in rows.values())
     for title, rows in _groups(results):
-        parts.append(f'<text class="title" x="0" y="{y}">{escape(title)}</text>')
+        parts.append(f'<text class="title" x="10" y="{y}">{escape(title)}</text>')
         for name, row in rows.items():
             y += LINE
             kind = "ours" if row["peers"] else "peer"
@@ -46,8 +51,7 @@ def draw(results: dict[str, Any]) -> str:
     label = 'role="img" aria-label="Milliseconds a test, beside the peers"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>\n<style>{STYLE}</style>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
+        '<rect class="page" width="100%" height="100%"/>\n' + "\n".join(parts) + "\n</svg>\n"
     )
 
 

@@ -28,6 +28,9 @@ PAUSE_SECONDS: Final = 0.5
 NOTHING: Final = "test_nothing"
 NOTHING_ASYNC: Final = "test_nothing_async"
 ONE_TEST: Final = ("tests/integration", "-k", "test_an_email_is_taken_once")
+UNIT_TEST: Final = "tests/unit/test_settings.py"
+"""It imports what unit tests of a service import: its settings, its databases, SQLAlchemy."""
+BARE_TEST: Final = "tests/unit/test_unit.py"
 
 # Names of rows: the targets and the chart look for them.
 DB: Final = "pytest-django `db`"
@@ -48,7 +51,7 @@ TOUCHED: Final = f"{SEEDS:,} seed rows, one updated"
 SEEDS_CLONE: Final = f"{SEEDS:,} seed rows, a clone and its drop"
 STATEMENTS: Final = "the same statements, plain psycopg"
 BACK_TO_BACK: Final = "default, sync session"
-PAUSED: Final = f"the same, {PAUSE_SECONDS} s after the last test"
+PAUSED: Final = f"{BACK_TO_BACK}, {PAUSE_SECONDS} s after the last test"
 TRIPS: Final = "round trips"
 BEYOND: Final = ", beyond its statements"
 COUNTED: Final = "counted on all connections, its statements included"
@@ -56,10 +59,9 @@ COLLECTING: Final = "`pytest --collect-only`, one test"
 FIRST_RUN: Final = "`pytest`, one test, first run"
 WARM: Final = "`pytest`, one test, warm"
 UNIT: Final = "`pytest`, unit tests of the settings"
-UNIT_WITHOUT: Final = f"{UNIT}, without plugin and conftest"
+UNIT_WITHOUT: Final = "the same without plugin and conftest"
 BARE: Final = "`pytest`, a unit test that imports nothing"
-BARE_WITHOUT: Final = f"{BARE}, without plugin and conftest"
-UNIT_TESTS: Final = {UNIT: "tests/unit/test_settings.py", BARE: "tests/unit/test_unit.py"}
+BARE_WITHOUT: Final = "that one without plugin and conftest"
 INVOKE_LIST: Final = "`invoke --list`"
 DB_LIST: Final = "`invoke db.list`"
 EXAMPLE: Final = "`python examples/example_users.py`"
@@ -227,10 +229,10 @@ def starts(bench: Bench) -> Rows:
         COLLECTING: partial(bench.pytest, OURS, *ONE_TEST, "--collect-only"),
         FIRST_RUN: partial(bench.pytest, OURS, *ONE_TEST),
         WARM: partial(bench.pytest, OURS, *ONE_TEST),
-        UNIT_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TESTS[UNIT]),
-        UNIT: partial(bench.pytest, OURS, UNIT_TESTS[UNIT]),
-        BARE_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TESTS[BARE]),
-        BARE: partial(bench.pytest, OURS, UNIT_TESTS[BARE]),
+        UNIT: partial(bench.pytest, OURS, UNIT_TEST),
+        UNIT_WITHOUT: partial(bench.pytest, OURS, *without, UNIT_TEST),
+        BARE: partial(bench.pytest, OURS, BARE_TEST),
+        BARE_WITHOUT: partial(bench.pytest, OURS, *without, BARE_TEST),
         INVOKE_LIST: partial(bench.run, "-m", "invoke", "--list"),
         DB_LIST: partial(bench.run, "-m", "invoke", "db.list"),
         EXAMPLE: partial(bench.run, "examples/example_users.py"),
