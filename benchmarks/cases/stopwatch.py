@@ -9,6 +9,8 @@ from typing import Final
 import pytest
 
 _SECONDS: Final[list[float]] = []
+_PAUSE: Final = float(os.environ.get("BENCHMARK_PAUSE", "0"))
+"""Time between two tests, for what goes on behind them."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -23,6 +25,7 @@ def pytest_runtest_protocol() -> Iterator[None]:
     started = time.perf_counter()
     yield
     _SECONDS.append(time.perf_counter() - started)
+    time.sleep(_PAUSE)
 
 
 def pytest_unconfigure() -> None:

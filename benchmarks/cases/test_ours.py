@@ -1,13 +1,16 @@
-"""One insert a test in the baked project, in each mode of isolation, and none.
+"""One insert a test in the baked project, in both ways of isolation, and none.
 
 It is copied into the project. The client's tests go the whole way: HTTP, route, session, commit.
 """
 
+import os
+import time
 from http import HTTPStatus
 
 import pytest
 from httpx import AsyncClient
 from my_service.users import User
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
@@ -36,14 +39,26 @@ async def request(client: AsyncClient) -> None:
     assert (await client.post("/users", json=ADA)).status_code == HTTPStatus.CREATED
 
 
-@pytest.mark.isolation("rollback")
-def test_rollback(sync_session: Session) -> None:
+def test_sync(sync_session: Session) -> None:
     insert(sync_session)
 
 
-@pytest.mark.isolation("reset")
-def test_reset(sync_session: Session) -> None:
+async def test_async(session: AsyncSession) -> None:
+    await insert_async(session)
+
+
+async def test_client(client: AsyncClient) -> None:
+    await request(client)
+
+
+def test_touched_seeds(sync_session: Session) -> None:
+    sync_session.execute(text("UPDATE reference SET note = 'touched' WHERE id = 1"))
+    sync_session.commit()
+
+
+def test_waiting(sync_session: Session) -> None:
     insert(sync_session)
+    time.sleep(float(os.environ["BENCHMARK_WAITING"]))
 
 
 @pytest.mark.isolation("clone")
@@ -51,31 +66,17 @@ def test_clone(sync_session: Session) -> None:
     insert(sync_session)
 
 
-@pytest.mark.isolation("rollback")
-async def test_rollback_async(session: AsyncSession) -> None:
-    await insert_async(session)
-
-
-@pytest.mark.isolation("reset")
-async def test_reset_async(session: AsyncSession) -> None:
-    await insert_async(session)
-
-
 @pytest.mark.isolation("clone")
 async def test_clone_async(session: AsyncSession) -> None:
     await insert_async(session)
 
 
-@pytest.mark.isolation("rollback")
-async def test_rollback_client(client: AsyncClient) -> None:
-    await request(client)
-
-
-@pytest.mark.isolation("reset")
-async def test_reset_client(client: AsyncClient) -> None:
+@pytest.mark.isolation("clone")
+async def test_clone_client(client: AsyncClient) -> None:
     await request(client)
 
 
 @pytest.mark.isolation("clone")
-async def test_clone_client(client: AsyncClient) -> None:
-    await request(client)
+def test_clone_ddl(sync_session: Session) -> None:
+    sync_session.execute(text("ALTER TABLE users ADD COLUMN nickname text"))
+    insert(sync_session)

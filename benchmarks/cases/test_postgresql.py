@@ -30,6 +30,15 @@ def test_nothing() -> None:
     pass
 
 
-def test_clone(database: psycopg.Connection) -> None:
+def insert(database: psycopg.Connection) -> None:
     database.execute("INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')")
     database.commit()
+
+
+def test_clone(database: psycopg.Connection) -> None:
+    insert(database)
+
+
+def test_clone_ddl(database: psycopg.Connection) -> None:
+    database.execute("ALTER TABLE users ADD COLUMN nickname text")
+    insert(database)

@@ -1,4 +1,4 @@
-"""Settings of Django: the application and its database, on the server that all cases share."""
+"""Settings of Django: the application and its database, on the server of the baked project."""
 
 import os
 
@@ -12,3 +12,4 @@ DATABASES = {
     }
 }
 INSTALLED_APPS = ["shop"]
+ROOT_URLCONF = "shop.urls"
