@@ -162,17 +162,20 @@ def clean(databases: Collection[str], pooled: str) -> set[int]:
 
     Returns:
         The pids of sessions that may stay: these, those of the service's own tasks, and idle ones.
+        A task that waits for its connection, which the pool tries first, is one of the service's.
     """
     sent, may_stay = [], set()
     for pgconn in _open(databases, pooled):
         holder = _holders.get(pgconn)
-        if holder is Holder.POOL and pgconn in _prepared:
+        idle = is_idle(pgconn)
+        if idle and holder is Holder.POOL and pgconn in _prepared:
             pgconn.finish()
-        elif holder is Holder.APP or is_idle(pgconn):
+            continue
+        if idle or holder in (Holder.APP, Holder.POOL):
             may_stay.add(pgconn.backend_pid)
-            if holder in SCRIPTS:
-                pgconn.send_query(SCRIPTS[holder])
-                sent.append(pgconn)
+        if idle and holder in SCRIPTS:
+            pgconn.send_query(SCRIPTS[holder])
+            sent.append(pgconn)
     for pgconn in sent:
         _receive(pgconn)
     return may_stay
