@@ -40,7 +40,8 @@ async def test_through_the_service(client, session, way, number):
 
 @MANY
 @EVERY_WAY
-def test_without_a_loop(sync_session, way, number):
+def test_without_a_loop(sync_session, databases, worker_databases, way, number):
+    assert (databases == worker_databases.databases) == (way != "clone")
     assert sync_session.scalar(text("SELECT count(*) FROM users")) == 0
     assert sync_session.scalar(NICKNAMES) == 0
     assert sync_session.scalar(text("SELECT nextval('users_id_seq')")) == 1

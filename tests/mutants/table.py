@@ -46,6 +46,14 @@ ACCOUNTED: Final = "test_tests_that_reach_the_server.py"
 INTERRUPTED: Final = "faults/test_an_interruption_in_the_middle.py"
 STALLS: Final = "faults/test_a_network_that_stalls.py"
 STRANGERS: Final = "faults/test_other_databases_cost_nothing.py"
+RESTORES: Final = "test_a_reset_restores_all.py"
+NOTHING_OVER: Final = (
+    "test_sessions_carry_nothing_over.py::test_what_a_session_was_told_goes_with_its_test"
+)
+ONE_EMAIL: Final = "test_e2e_is_isolated.py::test_two_tests_with_one_email_never_collide"
+TRUNCATES: Final = (
+    "test_resets_and_clones.py::test_truncate_costs_no_clone_and_commits_wait_for_no_disk"
+)
 LINTED: Final = "test_bake.py::test_it_is_formatted_and_linted_as_generated"
 
 
@@ -546,35 +554,156 @@ MUTANTS: Final = {
             TWO_WORKERS,
         ),
     ),
-    "No test sees another's rows, sequences or DDL: rollback, reset and clone, async or not, "
-    "in any order": (
-        Mutant(
-            "rollback commits",
-            "testdb/testing/sessions.py",
-            "        if isolation.should_keep():\n            connection.commit()",
-            "        if isolation:\n            connection.commit()",
-            NEVER_MEET,
-        ),
+    "No test sees another's rows, sequences or DDL: reset or clone, async or not, in any order": (
         Mutant(
             "reset without sequences",
             "testdb/postgres/reset.py",
-            "    {restart_sequences}\n",
+            "            *self._restart(moved),\n",
             "",
             NEVER_MEET,
         ),
         Mutant(
             "reset without a look at the schema",
             "testdb/postgres/reset.py",
-            "IF {schema} IS DISTINCT FROM {schema_before} THEN",
-            "IF {schema} IS NULL THEN",
+            "if not self._has_its_schema(now):",
+            "if False:",
+            NEVER_MEET,
+        ),
+        Mutant(
+            "what a test used is used again as it is",
+            "testdb/testing/worker.py",
+            "        if used.reset():\n",
+            "        if True:\n",
             NEVER_MEET,
         ),
         Mutant(
             "a clone is the worker's own database",
             "testdb/testing/worker.py",
-            "            acquired = self._clones.acquire()",
-            "            acquired = self.databases",
+            "is_clone = isolation.mode is IsolationMode.CLONE",
+            "is_clone = False",
             NEVER_MEET,
+        ),
+    ),
+    "A reset restores all, or the database is cloned anew and the run says why: `pg_dump` is the "
+    "judge": (
+        Mutant(
+            "what the server knows of a database does not count",
+            "testdb/postgres/reset.py",
+            "if now.database != before.database:",
+            "if False:",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "only some catalogs count",
+            "testdb/postgres/reset.py",
+            "        return written <= self._hashes.keys() and all(",
+            "        written &= self._hashes.keys()\n        return not written or all(",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "what cannot be refilled does not count",
+            "testdb/postgres/reset.py",
+            "if lost := touched - self._seeds.keys():",
+            "if lost := set[Table]():",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "seeds are not refilled",
+            "testdb/postgres/reset.py",
+            "            *_at_once([seed.refill for seed in seeds.values()]),\n",
+            "",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "policies hide rows from a reset",
+            "testdb/postgres/reset.py",
+            '    "SET row_security = off",',
+            '    "SET row_security = on",',
+            f"{RESTORES}::test_a_role_that_is_no_superuser_leaves_nothing_behind",
+        ),
+    ),
+    "Pooled sessions, asyncio tasks and the app carry nothing from one test to the next": (
+        Mutant(
+            "settings stay in a pool",
+            "testdb/postgres/sessions.py",
+            " RESET ALL;",
+            "",
+            NOTHING_OVER,
+        ),
+        Mutant(
+            "what a listener sets goes",
+            "testdb/postgres/sessions.py",
+            "        _prepared.add(pgconn)",
+            "        pass",
+            NOTHING_OVER,
+        ),
+        Mutant(
+            "a forgotten task goes on",
+            "testdb/testing/plugin.py",
+            "        item.obj = ending_its_tasks(test, item.nodeid)",
+            "        item.obj = test",
+            "test_what_a_test_leaves_running.py::test_who_leaves_something_running_fails_by_name",
+        ),
+        Mutant(
+            "what polls for the app is ended",
+            "testdb/postgres/sessions.py",
+            "        if idle or holder in (Holder.APP, Holder.POOL):",
+            "        if idle:",
+            "test_what_a_test_leaves_running.py"
+            "::test_what_polls_and_listens_for_the_app_breaks_no_test",
+        ),
+        Mutant(
+            "routes stay",
+            "testdb/adapter.py",
+            "            app.router.routes,\n",
+            "",
+            "test_the_app_is_as_it_was.py::test_what_a_test_changes_of_the_app_is_gone",
+        ),
+    ),
+    "e2e tests too find what the template holds, under the running service": (
+        Mutant(
+            "what the service has in its pool stays",
+            "testdb/postgres/sessions.py",
+            "    for session in found:\n",
+            "    for session in forgotten:\n",
+            ONE_EMAIL,
+        ),
+        Mutant(
+            "the service may have no idle session",
+            "tests/e2e/conftest.py",
+            "is_served=True",
+            "is_served=False",
+            ONE_EMAIL,
+        ),
+        Mutant(
+            "a clone is used through the worker's service",
+            "tests/e2e/conftest.py",
+            "                yield service\n",
+            "                yield worker_service\n",
+            ONE_EMAIL,
+        ),
+    ),
+    "A clone is used again, TRUNCATE costs none, and no commit waits for a disk": (
+        Mutant(
+            "a clone is used once",
+            "testdb/testing/worker.py",
+            "        if used.reset():\n",
+            "        if used.reset() and make == self._make_shared:\n",
+            "test_resets_and_clones.py::test_a_clone_whose_schema_is_as_it_was_is_used_again",
+        ),
+        Mutant(
+            "TRUNCATE changes the schema",
+            "testdb/postgres/reset.py",
+            '    *("relfilenode", "relpages",',
+            '    *("relpages",',
+            TRUNCATES,
+        ),
+        Mutant(
+            "commits wait for the disk",
+            "testdb/postgres/server.py",
+            'return ("synchronous_commit=off",) if',
+            "return () if",
+            TRUNCATES,
         ),
     ),
     "Tests use the app's own factory and lifespan; no event loop meets another's connection": (
@@ -588,8 +717,8 @@ MUTANTS: Final = {
         Mutant(
             "the session has a factory of its own",
             "tests/conftest.py",
-            'factory = app.state.databases.sessions["main"]',
-            'factory = type(app.state.databases)(app.state.settings).sessions["main"]',
+            'app.state.databases.sessions["main"]()',
+            'type(app.state.databases)(app.state.settings).sessions["main"]()',
             LOOPS,
         ),
         Mutant(
@@ -641,24 +770,16 @@ MUTANTS: Final = {
     "left": (
         Mutant(
             "nobody looks for sessions left open",
-            "testdb/testing/worker.py",
-            "left_open = self._end_sessions_left_open(acquired)",
-            "left_open: list[str] = []",
+            "testdb/postgres/sessions.py",
+            "return [session.describe() for session in forgotten]",
+            "return []",
             MISBEHAVES,
         ),
         Mutant(
-            "the sessions of a child pass for the pool",
-            "testdb/adapter.py",
-            '**{f"{prefix}{logical.upper()}": str(url) for logical, url in urls.items()},',
-            '**{f"{prefix}{logical.upper()}": str(url.update_query_dict('
-            '{"application_name": SERVICE})) for logical, url in urls.items()},',
-            MISBEHAVES,
-        ),
-        Mutant(
-            "deferred constraints are never checked",
-            "testdb/testing/sessions.py",
-            'connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))',
-            "pass",
+            "a program may keep idle sessions",
+            "testdb/postgres/sessions.py",
+            'not (is_served and s.state == "idle")',
+            's.state != "idle"',
             MISBEHAVES,
         ),
         Mutant(
@@ -738,8 +859,8 @@ MUTANTS: Final = {
         Mutant(
             "a worker keeps its databases",
             "testdb/testing/worker.py",
-            "            with suppress(RefusedError):\n                self._drop()\n",
-            "            pass\n",
+            "                        self._drop(made.result())\n",
+            "                        pass\n",
             "test_external_server.py::test_an_external_server_is_used_and_left_as_it_was",
         ),
     ),
@@ -959,8 +1080,8 @@ MUTANTS: Final = {
             "one clone that cannot be dropped keeps the others",
             "testdb/testing/worker.py",
             "                    with suppress(RefusedError):\n"
-            "                        self._run.drop(clones)",
-            "                    self._run.drop(clones)",
+            "                        self._drop(made.result())",
+            "                    self._drop(made.result())",
             f"{ACCOUNTED}::test_prepared_transactions_that_a_test_left_are_named",
         ),
     ),
@@ -976,7 +1097,7 @@ MUTANTS: Final = {
         Mutant(
             "a clone that was waited for is forgotten",
             "testdb/testing/worker.py",
-            "        futures.wait([self._ahead[0]])  #",
+            "        _wait_for(self._clones[0])  #",
             "        #",
             f"{INTERRUPTED}::test_a_timeout_in_the_middle_of_create",
         ),
