@@ -75,7 +75,7 @@ NAMED: Final = {
     "a connection left open": r"test_leaks_an_engine left sessions open.*by .*test_leaks_an_engine",
     "a service left running": r"test_leaves_a_service_running left sessions open, which were ended",
     "a test that hangs": r"FAILED .*test_hangs - Failed: Timeout",
-    "a deferred constraint, violated": r"FAILED .*test_defers - sqlalchemy.exc.Integri",
+    "a deferred constraint, violated": r"FAILED .*test_defers - sqlalchemy.exc.Integr",
     "a worker that crashed": r"worker 'gw\d+' crashed while running '.*test_crashes'",
 }
 """What the report says of each misbehaving test."""

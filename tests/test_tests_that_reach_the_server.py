@@ -95,6 +95,11 @@ DROP, RENAME = 'DROP DATABASE "{}" WITH (FORCE)', 'ALTER DATABASE "{}" RENAME TO
 def lose(run, databases, how):
     name = databases.names["main"]
     print(f"lost: {name}")
+    # Else its name cannot be changed: what resets it is connected to it.
+    run.connection.execute(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+        [str(name)],
+    )
     run.connection.execute(how.format(name))
 
 
