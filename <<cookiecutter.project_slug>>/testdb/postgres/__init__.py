@@ -10,7 +10,8 @@ leases.Lease             shows that a run lives; `try_exclusively` is proof that
 catalog                  what is on the server: databases, their markers, sessions
 databases                the only place that creates and drops; also keeps, and ends sessions
 templates.ensure, clone  migrate once, clone many
-reset.Resetter           put a database back to what it held
+reset.Resetter           put a database back to what it held; `contents` says what that is
+sessions                 clean and end the sessions of tests
 psql                     for people
 
 Start with databases.py. Other rooms pass a `Connection` on, and send no SQL over it.

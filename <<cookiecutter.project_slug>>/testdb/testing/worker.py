@@ -1,13 +1,13 @@
 """The databases of one worker: its tests use one set in turn, or have a set to themselves.
 
-When a test ends, a thread puts its set back, or makes it anew, while pytest reports the test and
-sets up the next one. Whoever needs the set waits for that.
+When a test ends, the server puts its set back, or a thread makes it anew, while pytest reports the
+test and sets up the next one. Whoever needs the set waits for that.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -20,6 +20,7 @@ from testdb.adapter import SERVICE
 from testdb.identity.disposable import Kind
 from testdb.identity.errors import RefusedError
 from testdb.postgres import sessions
+from testdb.postgres.contents import Contents
 from testdb.postgres.guard import guard
 from testdb.postgres.reset import Resetter
 from testdb.runs import environment
@@ -35,18 +36,59 @@ CLONES: Final = 2
 class Resettable:
     """A set of databases, and what puts each of them back."""
 
-    def __init__(self, run: Run, databases: DatabaseSet) -> None:
-        """Prepare the reset of fresh databases."""
+    def __init__(self, run: Run, databases: DatabaseSet, contents: dict[str, Contents]) -> None:
+        """Prepare the reset of fresh databases.
+
+        Args:
+            run: whose they are.
+            databases: which ones.
+            contents: what their templates hold, by logical database; what is not known is added.
+        """
         self.databases = databases
         self.names = [str(name) for name in databases.names.values()]
         self._run = run
-        self._resetters = [Resetter(run.server.connect(run.label, name)) for name in self.names]
+        self._resetters: list[Resetter] = []
+        for logical, name in databases.names.items():
+            connection = run.server.connect(run.label, str(name))
+            resetter = Resetter(connection, contents.get(logical))
+            self._resetters.append(resetter)
+            if resetter.contents:
+                contents[logical] = resetter.contents
 
-    def reset(self) -> bool:
-        """Put them back. False if that fails for one of them; the audit will say why."""
-        reasons = [reason for resetter in self._resetters if (reason := resetter.reset())]
-        self._run.cloned_anew += reasons
-        return not reasons
+    def end_sessions(self, *, is_served: bool) -> list[str]:
+        """Clean or end the sessions of a test, and look what it changed.
+
+        Returns:
+            Those that somebody forgot to close: what each was doing, and who opened it.
+        """
+        expected = len(sessions.clean(self.names, SERVICE))
+        if sum(resetter.look() for resetter in self._resetters) == expected:
+            return []
+        left_open = sessions.end_left_open(
+            self._run.connection,
+            self.names,
+            ours=self._run.label,
+            pooled=SERVICE,
+            is_served=is_served,
+        )
+        for resetter in self._resetters:
+            resetter.look()
+        return left_open
+
+    def begin_reset(self) -> None:
+        """Have the server put them back."""
+        for resetter in self._resetters:
+            resetter.begin()
+
+    def finish_reset(self) -> None:
+        """Wait until they are put back."""
+        for resetter in self._resetters:
+            resetter.finish()
+
+    @property
+    def obstacles(self) -> list[str]:
+        """What stands in the way of a reset, as far as that is known."""
+        return [resetter.obstacle for resetter in self._resetters if resetter.obstacle]
 
     def close(self) -> None:
         """Close what this process has open to them and does not use."""
@@ -77,24 +119,28 @@ class WorkerDatabases:
         self._role = role or worker
         self._is_served = is_served
         self._serial = count(1)
+        self._contents: dict[str, Contents] = {}
         self._lease = run.new_lease()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="testdb")
-        self._clones: deque[Future[Resettable]] = deque()
-        self._shared = self._thread.submit(self._make_shared)
-        self._is_in_use = False
+        self._ready: dict[IsolationMode, deque[Future[Resettable]]] = {
+            mode: deque() for mode in IsolationMode
+        }
+        self._lent: dict[IsolationMode, Resettable] = {}
         self.engines = Engines()
         """For code that is not async."""
-        self.databases = self._shared.result().databases
+        self._add(IsolationMode.RESET)
+        self.databases = self._ready[IsolationMode.RESET][0].result().databases
         """What tests use in turn."""
 
     def close(self) -> None:
         """Drop them, and the clones that tests had; what cannot be dropped, the audit names."""
         self._thread.shutdown()
+        made = [future for ready in self._ready.values() for future in ready]
+        unused = [future.result() for future in made if not future.exception()]
         try:
-            for made in (self._shared, *self._clones):
-                if not made.exception():  # a set that failed was dropped by create
-                    with suppress(RefusedError):
-                        self._drop(made.result())
+            for resettable in (*unused, *self._lent.values()):
+                with suppress(RefusedError):
+                    self._drop(resettable)
         finally:
             self._lease.close()
 
@@ -105,49 +151,67 @@ class WorkerDatabases:
         Raises:
             IsolationError: the test left sessions open.
         """
-        is_clone = isolation.mode is IsolationMode.CLONE
-        used = self._take_clone() if is_clone else self._take_shared()
+        mode = isolation.mode
+        used = self._lent[mode] = self._take(mode)
         with environment.pointing_to(used.databases.urls):
             yield used.databases
-        left_open = sessions.end_left_open(
-            self._run.connection,
-            used.names,
-            ours=self._run.label,
-            pooled=SERVICE,
-            is_served=self._is_served,
-        )
-        make = self._make_clone if is_clone else self._make_shared
+        left_open = used.end_sessions(is_served=self._is_served)
         if isolation.should_keep():
             self._keep(used, isolation)
-            released = self._thread.submit(make)
+            self._add(mode)
         else:
-            released = self._thread.submit(self._restore, used, make)
-        if is_clone:
-            self._clones.append(released)
-        else:
-            self._shared, self._is_in_use = released, False
+            self._give_back(mode, used)
+        del self._lent[mode]
         if left_open:
             msg = f"{isolation.test} left sessions open, which were ended: {', '.join(left_open)}."
             raise IsolationError(msg)
 
-    def _take_shared(self) -> Resettable:
-        if self._is_in_use:  # the end of a test was interrupted
-            used = self._shared.result()
-            self._shared = self._thread.submit(self._restore, used, self._make_shared)
-            self._is_in_use = False
-        _wait_for(self._shared)
-        taken = self._shared
-        if taken.exception():
-            self._shared = self._thread.submit(self._make_shared)
-        else:
-            self._is_in_use = True
-        return taken.result()
+    def _take(self, mode: IsolationMode) -> Resettable:
+        ready = self._ready[mode]
+        if mode in self._lent:  # the end of a test was interrupted
+            self._add(mode, instead_of=self._lent.pop(mode))
+        while len(ready) < (CLONES if mode is IsolationMode.CLONE else 1):
+            self._add(mode)
+        self._wait_for_first(ready)  # what interrupts this leaves the set for the next test
+        if not ready[0].exception():
+            ready[0].result().finish_reset()
+            if ready[0].result().obstacles:
+                self._add(mode, instead_of=ready.popleft().result())
+                self._wait_for_first(ready)
+        return ready.popleft().result()
 
-    def _take_clone(self) -> Resettable:
-        while len(self._clones) < CLONES:
-            self._clones.append(self._thread.submit(self._make_clone))
-        _wait_for(self._clones[0])  # what interrupts this leaves the set for the next test
-        return self._clones.popleft().result()
+    def _give_back(self, mode: IsolationMode, used: Resettable) -> None:
+        used.begin_reset()
+        if used.obstacles:
+            self._add(mode, instead_of=used)
+        else:
+            as_it_is: Future[Resettable] = Future()
+            as_it_is.set_result(used)
+            self._ready[mode].append(as_it_is)
+
+    def _add(self, mode: IsolationMode, *, instead_of: Resettable | None = None) -> None:
+        """Have the thread make a set, and drop the one that cannot be put back."""
+        self._ready[mode].append(self._thread.submit(self._make, mode, instead_of))
+
+    def _wait_for_first(self, ready: deque[Future[Resettable]]) -> None:
+        with guard.cutting_after(WAIT_SECONDS):
+            futures.wait([ready[0]])
+
+    def _make(self, mode: IsolationMode, instead_of: Resettable | None) -> Resettable:
+        if instead_of:
+            self._run.cloned_anew += instead_of.obstacles or ["the end of a test was interrupted"]
+            self._drop(instead_of)
+        is_clone = mode is IsolationMode.CLONE
+        kind = Kind.CLONE if is_clone else Kind.WORKER
+        role = f"{self._role}c{next(self._serial)}" if is_clone else self._role
+        self._lease.renew()
+        over = self._lease.connection
+        databases = self._run.create(self._worker, kind, role=role, connection=over)
+        try:
+            return Resettable(self._run, databases, self._contents)
+        except BaseException:
+            self._run.drop(databases, over)
+            raise
 
     async def become_idle(self, databases: DatabaseSet) -> None:
         """Let the service's own tasks end the transactions that they are in, for a moment."""
@@ -157,29 +221,6 @@ class WorkerDatabases:
             if time.monotonic() > deadline:
                 return
             await asyncio.sleep(0.001)
-
-    def _make_shared(self) -> Resettable:
-        return self._make(Kind.WORKER, self._role)
-
-    def _make_clone(self) -> Resettable:
-        return self._make(Kind.CLONE, f"{self._role}c{next(self._serial)}")
-
-    def _make(self, kind: Kind, role: str) -> Resettable:
-        self._lease.renew()
-        over = self._lease.connection
-        databases = self._run.create(self._worker, kind, role=role, connection=over)
-        try:
-            return Resettable(self._run, databases)
-        except BaseException:
-            self._run.drop(databases, over)
-            raise
-
-    def _restore(self, used: Resettable, make: Callable[[], Resettable]) -> Resettable:
-        """Put databases back; where that fails for one, clone them all anew."""
-        if used.reset():
-            return used
-        self._drop(used)
-        return make()
 
     def _drop(self, unused: Resettable) -> None:
         unused.close()
@@ -194,11 +235,6 @@ class WorkerDatabases:
         if isolation.mode is not IsolationMode.CLONE:  # its name is used again
             role = f"{self._role}k{next(self._serial)}"
         self._run.keep(used.databases, isolation.test, role=role)
-
-
-def _wait_for(made: Future[Resettable]) -> None:
-    with guard.cutting_after(WAIT_SECONDS):
-        futures.wait([made])
 
 
 class Engines:

@@ -1,0 +1,301 @@
+"""What a template holds, and the SQL that tells what was changed in a clone of it, and undoes it.
+
+All clones of a template have the same contents down to the places of their rows, so a worker reads
+them once.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import psycopg
+from psycopg.rows import scalar_row
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
+
+REFILL_ROWS: Final = 1000
+"""How many rows are refilled at most: at 5 µs a row, more of them take longer than a clone."""
+COMPARED: Final = (
+    *("pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_depend", "pg_index"),
+    *("pg_inherits", "pg_namespace", "pg_rewrite", "pg_sequence", "pg_trigger", "pg_type"),
+)
+"""Catalogs that TRUNCATE and temporary tables write to as well: these are compared in full."""
+PASSING: Final = (
+    *("relfilenode", "relpages", "reltuples", "relallvisible", "relallfrozen"),
+    *("relfrozenxid", "relminmxid"),
+)
+"""Columns of pg_class that TRUNCATE and VACUUM change."""
+WRITES: Final = SQL(
+    "pg_stat_get_tuples_inserted(t) + pg_stat_get_tuples_updated(t) + pg_stat_get_tuples_deleted(t)"
+)
+DATABASE: Final = SQL(
+    "(SELECT concat_ws(' ', datdba, datacl, datconnlimit, datallowconn, datistemplate,"
+    " shobj_description(d.oid, 'pg_database'), pg_stat_get_db_stat_reset_time(d.oid),"
+    " (SELECT string_agg(concat_ws(' ', setrole, setconfig), ' ' ORDER BY setrole)"
+    "  FROM pg_db_role_setting WHERE setdatabase = d.oid),"
+    " (SELECT count(*) FROM pg_subscription WHERE subdbid = d.oid),"
+    " (SELECT sum(hashtextextended(m::text, 0)) FROM pg_user_mappings m))"
+    " FROM pg_database d WHERE datname = current_database())"
+)
+"""What is known of a database outside of it, and when somebody last set its counters to 0."""
+SESSIONS: Final = SQL(
+    "(SELECT pg_stat_get_db_numbackends(oid) FROM pg_database WHERE datname = current_database())"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table or a materialised view."""
+
+    oid: int
+    name: Composable
+    is_refillable: bool
+    """It is the service's own, and not an extension's; a row can be inserted, and has no rule."""
+
+
+class Seed:
+    """A table with rows that the migrations wrote."""
+
+    def __init__(self, connection: psycopg.Connection, table: Table) -> None:
+        """Remember the rows, as text: a copy in the database would be in the way of changes."""
+        columns = connection.execute(
+            "SELECT attname FROM pg_attribute WHERE attrelid = %s"
+            " AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
+            [table.oid],
+        ).fetchall()
+        names = [Identifier(name) for (name,) in columns]
+        self.table = table
+        self._read = SQL("SELECT r::text FROM ONLY {} r").format(table.name)
+        self._rows = self._read_rows(connection)
+        self.refill = SQL(
+            "INSERT INTO {table} ({names}) OVERRIDING SYSTEM VALUE SELECT {values}"
+            # OFFSET keeps the planner from parsing a row once for each column.
+            " FROM (SELECT r::{table} AS r FROM unnest({rows}::text[]) r OFFSET 0) s"
+        ).format(
+            table=table.name,
+            names=SQL(", ").join(names),
+            values=SQL(", ").join(SQL("(r).{}").format(name) for name in names),
+            rows=self._rows,
+        )
+
+    def is_complete(self, connection: psycopg.Connection) -> bool:
+        """Tell whether the table holds again what it held."""
+        return self._read_rows(connection) == self._rows
+
+    def _read_rows(self, connection: psycopg.Connection) -> list[str]:
+        return sorted(row for (row,) in connection.execute(self._read))
+
+
+class Contents:
+    """What a database holds that nobody has used yet."""
+
+    def __init__(self, connection: psycopg.Connection) -> None:
+        """Read it.
+
+        Raises:
+            psycopg.Error: something may not be read.
+        """
+        self._connection = connection
+        tables = self._read_tables()
+        rows = self._count_rows(tables)
+        self.empty = [table for table in tables if table.oid not in rows]
+        self.full = sorted((t for t in tables if t.oid in rows), key=lambda t: rows[t.oid])
+        self.seeds: dict[Table, Seed] = {}
+        """Of the tables that are not empty, those that can be refilled."""
+        total = 0
+        for table in self.full:
+            total += rows[table.oid]
+            if total <= REFILL_ROWS:
+                self.seeds[table] = Seed(connection, table)
+        self._references = self._rows(
+            SQL("SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f'")
+        )
+        self.has_triggers = self._ask(
+            SQL(
+                "EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal) OR"
+                " EXISTS (SELECT FROM pg_rewrite WHERE ev_class >= 16384 AND ev_type <> '1')"
+            )
+        )
+        self._sequences = self._read_sequences()
+        self.catalogs = self._rows(
+            SQL(
+                "SELECT oid, relname FROM pg_class"
+                " WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT"
+                " relisshared AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')"
+            )
+        )
+        self._hashes = self._hash(connection, COMPARED)
+        self.look = self._compose_look().as_bytes(connection)
+        """The query behind a `Look`."""
+
+    def has_same(self, connection: psycopg.Connection, catalogs: set[str]) -> bool:
+        """Tell whether catalogs in a clone hold what they held; not known of all catalogs."""
+        if not catalogs <= self._hashes.keys():
+            return False
+        return all(
+            value == self._hashes[name] for name, value in self._hash(connection, catalogs).items()
+        )
+
+    def with_what_refers_to(self, tables: set[Table]) -> set[Table]:
+        """Add the tables with rows that go, or are in the way, when those of others are deleted."""
+        found: set[Table] = set()
+        added = tables
+        while added:
+            found |= added
+            oids = {table.oid for table in added}
+            referring = {child for child, parent in self._references if parent in oids}
+            added = {table for table in self.full if table.oid in referring} - found
+        return found
+
+    def restoring(
+        self, filled: Sequence[Table], seeds: Sequence[Seed], moved: Iterable[int]
+    ) -> list[Composable]:
+        """Compose the statements that put a clone back.
+
+        Where there are triggers or rules, the last one tells if they were in the way.
+
+        Args:
+            filled: the tables to empty.
+            seeds: those to refill.
+            moved: the sequences to restart.
+        """
+        refilled = [seed.table for seed in seeds]
+        statements: list[Composable] = [
+            *_at_once([_delete(table) for table in (*filled, *refilled)]),
+            *_at_once([seed.refill for seed in seeds]),
+            *self._restart(moved),
+        ]
+        if self.has_triggers:
+            others = [t.oid for t in (*self.empty, *self.full) if t not in refilled]
+            statements += _find_disturbance(filled, others)
+        return statements
+
+    def _ask(self, expression: Composable) -> Any:  # noqa: ANN401  whatever the expression gives
+        cursor = self._connection.cursor(row_factory=scalar_row)
+        return cursor.execute(SQL("SELECT {}").format(expression)).fetchone()
+
+    def _rows(self, query: SQL) -> list[Any]:
+        return self._connection.execute(query).fetchall()
+
+    def _read_tables(self) -> list[Table]:
+        found = self._rows(
+            SQL(
+                "SELECT c.oid, nspname, relname,"
+                " relkind = 'r' AND c.oid >= 16384 AND NOT relhasrules"
+                "  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass"
+                "    AND objid = c.oid AND deptype = 'e')"
+                "  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0"
+                "    AND NOT attisdropped AND attgenerated = '')"
+                " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+                " WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND nspname <> 'pg_catalog'"
+            )
+        )
+        return [Table(oid, Identifier(*name), own) for oid, *name, own in found]
+
+    def _count_rows(self, tables: Sequence[Table]) -> dict[int, int]:
+        """Count rows, where there are any. What cannot be refilled counts as too many."""
+        too_many = REFILL_ROWS + 1
+        rows = {table.oid: too_many for table in tables if not table.is_refillable}
+        own = {table.oid: table for table in tables if table.is_refillable}
+        with_pages = self._connection.execute(
+            "SELECT t FROM unnest(%s::oid[]) t WHERE pg_relation_size(t) > 0", [list(own)]
+        )
+        for (oid,) in with_pages.fetchall():
+            query = SQL("(SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows)")
+            if counted := self._ask(query.format(own[oid].name, too_many)):
+                rows[oid] = counted
+        return rows
+
+    def _read_sequences(self) -> list[tuple[Composable, int, bool]]:
+        found = self._rows(
+            SQL(
+                "SELECT nspname, relname FROM pg_class c"
+                " JOIN pg_namespace n ON n.oid = relnamespace"
+                " WHERE relkind = 'S' AND relpersistence <> 't'"
+            )
+        )
+        names = [Identifier(*name) for name in found]
+        states = [SQL("SELECT last_value, is_called FROM {}").format(name) for name in names]
+        read = self._connection.execute(SQL(" UNION ALL ").join(states)) if states else ()
+        return [(name, *state) for name, state in zip(names, read, strict=True)]
+
+    def _restart(self, moved: Iterable[int]) -> list[Composed]:
+        return [
+            SQL("SELECT setval({}, {}, {})").format(Literal(name.as_string()), value, called)
+            for name, value, called in (self._sequences[number] for number in moved)
+        ]
+
+    def _compose_look(self) -> Composed:
+        empty, full = [t.oid for t in self.empty], [t.oid for t in self.full]
+        moved = [
+            SQL("SELECT {} FROM {} WHERE (last_value, is_called) <> ({}, {})").format(n, *sequence)
+            for n, sequence in enumerate(self._sequences)
+        ] or [SQL("SELECT 0 LIMIT 0").format()]
+        parts: list[Composable] = [
+            _of_each(empty, SQL("pg_stat_get_tuples_inserted(t)")),
+            _of_each(full, WRITES),
+            _of_each(full, SQL("pg_relation_filenode(t)")),
+            _of_each([oid for oid, _ in self.catalogs], WRITES),
+            DATABASE,
+            SQL("ARRAY({})").format(SQL(" UNION ALL ").join(moved)),
+            SESSIONS,
+        ]
+        return SQL("SELECT {}").format(SQL(", ").join(parts))
+
+    def _hash(self, connection: psycopg.Connection, catalogs: Iterable[str]) -> dict[str, int]:
+        """Hash what catalogs hold: any change gives a row a new xmin and place."""
+        hashes = {name: self._hash_of(name) for name in catalogs}
+        query = SQL("SELECT {}").format(SQL(", ").join(hashes.values()))
+        return dict(zip(hashes, connection.execute(query).fetchall()[0], strict=True))
+
+    def _hash_of(self, catalog: str) -> Composed:
+        row = SQL("hash_record_extended((xmin, ctid), 0)").format()
+        condition = SQL("true")
+        if catalog == "pg_class":
+            row = SQL("hashtextextended(concat_ws(' ', {}), 0)").format(self._lasting)
+        if catalog == "pg_namespace":
+            condition = SQL("nspname !~ '^pg_(toast_)?temp_'")
+        query = SQL("(SELECT sum({}) FROM {} WHERE {})")
+        return query.format(row, Identifier(catalog), condition)
+
+    @cached_property
+    def _lasting(self) -> Composed:
+        columns = self._connection.execute(
+            "SELECT attname FROM pg_attribute"
+            " WHERE attrelid = 'pg_class'::regclass AND attnum > 0 AND attname <> ALL(%s)",
+            [list(PASSING)],
+        )
+        return SQL(", ").join(Identifier(name) for (name,) in columns)
+
+
+def _of_each(oids: Sequence[int], expression: Composable) -> Composed:
+    return SQL("ARRAY(SELECT {} FROM unnest({}::oid[]) t)").format(expression, list(oids))
+
+
+def _delete(table: Table) -> Composed:
+    return SQL("DELETE FROM ONLY {}").format(table.name)
+
+
+def _find_disturbance(emptied: Iterable[Table], others: Sequence[int]) -> list[Composable]:
+    """Ask if triggers or rules kept rows, or wrote some, in this transaction."""
+    rows = [SQL("EXISTS (SELECT FROM ONLY {})").format(table.name) for table in emptied]
+    writes = SQL(
+        "EXISTS (SELECT FROM unnest({}::oid[]) t WHERE"
+        " pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t) > 0)"
+    ).format(others)
+    return [
+        SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # deferred triggers too have run then
+        SQL("SELECT {}").format(SQL(" OR ").join([writes, *rows])),
+    ]
+
+
+def _at_once(statements: Sequence[Composed]) -> list[Composed]:
+    """Make one statement of several: foreign keys are checked at its end, whatever the order."""
+    if not statements:
+        return []
+    named = [
+        SQL("{} AS ({})").format(Identifier(f"s{number}"), statement)
+        for number, statement in enumerate(statements[1:])
+    ]
+    together = SQL("WITH {} ").format(SQL(", ").join(named)) if named else SQL("").format()
+    return [together + statements[0]]
