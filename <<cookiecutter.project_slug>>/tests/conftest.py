@@ -4,30 +4,37 @@ run, worker, isolation (testdb/testing/fixtures.py)
     → worker_databases → databases → app → client, session
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+# Fixtures import what they use, and annotations nothing: unit tests start without it.
+
+from __future__ import annotations
+
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
-from sqlalchemy import Executable, Row
-from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session
 
-from <<cookiecutter.package_name>>.app import create_app
-
-from testdb.adapter import settings
-from testdb.runs.run import DatabaseSet, Run
-from testdb.testing import sessions
+from testdb.adapter import create_app, settings
 from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode
-from testdb.testing.worker import WorkerDatabases
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+    from fastapi import FastAPI
+    from httpx import AsyncClient
+    from sqlalchemy import Executable, Row
+    from sqlalchemy.ext.asyncio import AsyncSession
+    from sqlalchemy.orm import Session
+
+    from testdb.runs.run import DatabaseSet, Run
+    from testdb.testing.worker import WorkerDatabases
 
 
 @pytest.fixture(scope="session")
 def worker_databases(run: Run, worker: str) -> Iterator[WorkerDatabases]:
     """Have a migrated database for every logical database, for this xdist worker alone."""
+    from testdb.testing.worker import WorkerDatabases
+
     databases = WorkerDatabases(run, worker)
     yield databases
     databases.close()
@@ -64,6 +71,8 @@ async def app(
         async with lifespan_of(databases) as app:
             yield app
     elif isolation.mode is IsolationMode.ROLLBACK:
+        from testdb.testing import sessions
+
         async with sessions.rollback(worker_app.state.databases, isolation):
             yield worker_app
     else:
@@ -74,6 +83,8 @@ async def app(
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
     """Call the service over HTTP."""
+    from httpx import ASGITransport, AsyncClient
+
     async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
         yield client
 
@@ -81,6 +92,8 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 @pytest.fixture
 async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `main` through the factory that the routes use."""
+    from testdb.testing import sessions
+
     factory = app.state.databases.sessions["main"]
     async with factory(info={sessions.TEST_SESSION: True}) as session:
         yield session
@@ -90,6 +103,8 @@ async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
 @pytest.fixture
 async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
     """Talk to the database `timeseries` through the factory that the routes use."""
+    from testdb.testing import sessions
+
     factory = app.state.databases.sessions["timeseries"]
     async with factory(info={sessions.TEST_SESSION: True}) as session:
         yield session
@@ -101,6 +116,8 @@ def sync_session(
     worker_databases: WorkerDatabases, databases: DatabaseSet, isolation: Isolation
 ) -> Iterator[Session]:
     """Talk to the database `main` in a test that is not async."""
+    from testdb.testing import sessions
+
     engine = worker_databases.engines.of(databases.urls["main"])
     with sessions.sync_session(engine, isolation) as session:
         yield session
@@ -109,4 +126,6 @@ def sync_session(
 @pytest.fixture
 def fetch_rows(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
     """Read rows of `main` past every cache, to assert what the database really holds."""
+    from testdb.testing import sessions
+
     return lambda statement: sessions.fetch_rows(app.state.databases, "main", statement)

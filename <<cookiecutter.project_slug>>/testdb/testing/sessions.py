@@ -2,16 +2,19 @@
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import URL, Connection, Engine, Executable, Row, create_engine, event, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction
 
-from testdb.adapter import SERVICE, Databases
+from testdb.adapter import SERVICE
 from testdb.postgres.server import is_in_transaction
 from testdb.runs.run import DatabaseSet
 from testdb.testing.isolation import Isolation, IsolationError, IsolationMode
+
+if TYPE_CHECKING:
+    from testdb.adapter import Databases
 
 TEST_SESSION: Final = "of the test"
 """Key in Session.info that tells the session which the test holds from those of the routes."""
@@ -20,7 +23,7 @@ _ENCLOSES: Final = "a route committed inside its transaction"
 
 
 @asynccontextmanager
-async def rollback(databases: Databases, isolation: Isolation) -> AsyncIterator[None]:
+async def rollback(databases: "Databases", isolation: Isolation) -> AsyncIterator[None]:
     """Have all sessions share one connection for each database, and undo everything at the end.
 
     Constraints that were deferred to a commit are checked before that.
@@ -147,7 +150,7 @@ ENCLOSED: Final = (
 
 
 async def fetch_rows(
-    databases: Databases, logical: str, statement: Executable
+    databases: "Databases", logical: str, statement: Executable
 ) -> Sequence[Row[Any]]:
     """Read rows past every cache of a session, over a connection of its own.
 
