@@ -97,6 +97,8 @@ def pytest_sessionstart(session: pytest.Session) -> None:
             run.template(logical)
         if not is_checked:
             migration_check.check_models(run)
+            if cache is not None:
+                cache.set(CHECKED, code)
     except (LifecycleError, Error) as error:
         raise pytest.UsageError(str(error)) from None
 
