@@ -1,35 +1,40 @@
 """Disposable databases: make, list, drop, sweep, migrate, open."""
 
+from __future__ import annotations
+
 import asyncio  # demo
+import sys
 import time
-from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from json import dumps
+from typing import TYPE_CHECKING
 
-from invoke.context import Context
 from invoke.tasks import task
-from rich.progress import Progress
 
-from tasks.reporting import errors_as_exit, stderr
+from tasks.reporting import errors_as_exit
 from testdb.adapter import (
     LOGICAL,
     fill,  # demo
     settings,  # demo
 )
 from testdb.identity.errors import RefusedError
-from testdb.postgres import Connection, catalog
-from testdb.postgres.catalog import Entry
-from testdb.postgres.psql import open_psql, psql_uri
-from testdb.postgres.server import Server, open_server
-from testdb.processes.tables import show_table
-from testdb.runs import kept, migration_check
-from testdb.runs import sweep as sweeping
-from testdb.runs.run import KEPT_DAYS, start
-from testdb.runs.sweep import Verdict
+from testdb.runs import KEPT_DAYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from invoke.context import Context
+
+    from testdb.postgres import Connection
+    from testdb.postgres.catalog import Entry
+    from testdb.postgres.server import Server
+    from testdb.runs.sweep import Verdict
 
 
 @contextmanager
 def _connected() -> Iterator[tuple[Server, Connection]]:
+    from testdb.postgres.server import open_server
+
     with (
         errors_as_exit(),
         open_server() as server,
@@ -50,18 +55,24 @@ def create(
     demo: bool = False,  # demo
 ) -> None:
     """Make migrated databases to keep, and print their URLs."""
+    from testdb.postgres.psql import psql_uri
+    from testdb.runs import kept
+
     with errors_as_exit():
         made = kept.create(days)
     if demo:  # demo
         asyncio.run(fill(settings(made.urls)))  # demo
     for logical, url in made.urls.items():
         print(f"{logical}: {psql_uri(url)}")
-    stderr.print(f"Kept for {days:g} days, or until `invoke db.drop {made.run}`.")
+    hint = f"Kept for {days:g} days, or until `invoke db.drop {made.run}`."
+    print(hint, file=sys.stderr)
 
 
 @task(help={"name": "a database, or the run id of several", "force": "end sessions on it"})
 def drop(_: Context, name: str, force: bool = False) -> None:
     """Drop a disposable database; refuse anything else."""
+    from testdb.runs import kept
+
     with _connected() as (_server, connection):
         for dropped in kept.drop(connection, name, end_sessions=force):
             print(f"Dropped {dropped}.")
@@ -70,12 +81,16 @@ def drop(_: Context, name: str, force: bool = False) -> None:
 @task(name="list", help={"json": "print a JSON array and nothing else"})
 def list_(_: Context, json: bool = False) -> None:
     """List the disposable databases, and who is alive."""
+    from testdb.postgres import catalog
+
     with _connected() as (_server, connection):
         entries = catalog.read(connection).entries
         rows = [_row(entry, catalog.size_bytes(connection, entry.name)) for entry in entries]
     if json:
         print(dumps(rows, indent=2))
     elif rows:
+        from testdb.processes.tables import show_table
+
         show_table(list(rows[0]), [[_cell(value) for value in row.values()] for row in rows])
     else:
         print("There are no disposable databases.")
@@ -118,6 +133,11 @@ def sweep(
     force: bool = False,
 ) -> None:
     """Drop what dead runs left; say what stays, and why."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from testdb.runs import sweep as sweeping
+
     options = sweeping.Options(kept=kept, templates=templates, force=force)
     with _connected() as (server, connection):
         planned = sweeping.plan(connection, options)
@@ -125,7 +145,7 @@ def sweep(
             _show(planned, "would go")
             return
         started = time.monotonic()
-        with Progress(console=stderr, transient=True) as progress:
+        with Progress(console=Console(stderr=True), transient=True) as progress:
             bar = progress.add_task("Dropping", total=sum(verdict.will_drop for verdict in planned))
             done = sweeping.sweep(server, options, on_verdict=lambda _: progress.advance(bar))
         seconds = time.monotonic() - started
@@ -135,6 +155,8 @@ def sweep(
 
 
 def _show(verdicts: list[Verdict], gone: str) -> None:
+    from testdb.processes.tables import show_table
+
     rows = [[v.name, gone if v.will_drop else "stays", v.reason] for v in verdicts]
     show_table(["name", "", "why"], sorted(rows, key=lambda row: row[1]))
 
@@ -142,6 +164,8 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
 @task(help={"name": "a database or a run id; without it everything that db.create made"})
 def migrate(_: Context, name: str = "") -> None:
     """Migrate what db.create made to the newest revision."""
+    from testdb.runs import kept
+
     with _connected() as (server, connection):
         found = kept.find(connection, name) if name else kept.created(connection)
         for entry in found:
@@ -152,6 +176,9 @@ def migrate(_: Context, name: str = "") -> None:
 @task(help={"message": "what it does", "logical": "of which logical database"})
 def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
     """Write the migration that the models are ahead by."""
+    from testdb.runs import migration_check
+    from testdb.runs.run import start
+
     with errors_as_exit(), start() as run:
         migration_check.write_revision(run, logical, message)
 
@@ -159,6 +186,9 @@ def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
 @task(help={"name": "which database; without it the newest that db.create made"})
 def shell(_: Context, name: str = "") -> None:
     """Open psql on a disposable database."""
+    from testdb.postgres.psql import open_psql
+    from testdb.runs import kept
+
     with _connected() as (server, connection):
         found = kept.find(connection, name) if name else kept.created(connection)[-1:]
         if not found:

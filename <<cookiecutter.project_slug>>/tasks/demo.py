@@ -1,9 +1,11 @@
 """The demo: what it is made of, and how it goes."""
 
+import re
+
 from invoke.context import Context
 from invoke.tasks import task
 
-from testdb.adapter import migrations
+from testdb.adapter import PACKAGE
 from testdb.identity.project import ROOT
 
 MARK = "# demo"
@@ -17,7 +19,7 @@ MARKED = (
     "tests/**/*.py",
 )
 """Where such lines may be."""
-SOURCE = migrations.DIRECTORY.relative_to(ROOT).parent
+SOURCE = PACKAGE.relative_to(ROOT)
 FILES = (
     f"{SOURCE}/auth.py",
     f"{SOURCE}/candles.py",
@@ -55,5 +57,6 @@ def remove(_: Context) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if MARK not in line]
         if kept != lines:
-            path.write_text("".join(kept), encoding="utf-8")
+            text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept))  # as the formatter has it
+            path.write_text(text, encoding="utf-8")
             print(f"changed {path.relative_to(ROOT)}")

@@ -8,12 +8,13 @@ from invoke.tasks import task
 
 from testdb.identity.project import ROOT
 from testdb.processes import examples
-from testdb.processes.tables import show_table
 
 
 @task(name="list")
 def list_(_: Context) -> None:
     """List the examples."""
+    from testdb.processes.tables import show_table
+
     show_table(["name", "what it shows"], [[e.name, e.summary] for e in examples.find()])
 
 

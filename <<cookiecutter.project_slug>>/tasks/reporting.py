@@ -4,13 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from invoke.exceptions import Exit
-from rich.console import Console
 
 from testdb.identity.errors import LifecycleError
 from testdb.postgres import Error
 from testdb.processes import child
-
-stderr = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -1,19 +1,24 @@
 """The service: run it by hand."""
 
+from __future__ import annotations
+
 import asyncio  # demo
 import sys
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
 from tasks.reporting import errors_as_exit
 from testdb.adapter import fill, settings  # demo
-from testdb.identity.disposable import Kind
 from testdb.processes import child
 from testdb.processes.service import start_service
-from testdb.runs.run import DatabaseSet, start
+
+if TYPE_CHECKING:
+    from invoke.context import Context
+
+    from testdb.runs.run import DatabaseSet
 
 
 @task
@@ -22,6 +27,9 @@ def run(
     demo: bool = False,  # demo
 ) -> None:
     """Run the service on fresh databases until Ctrl-C."""
+    from testdb.identity.disposable import Kind
+    from testdb.runs.run import start
+
     with (
         suppress(KeyboardInterrupt),
         errors_as_exit(),

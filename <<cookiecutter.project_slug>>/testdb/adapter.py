@@ -4,58 +4,131 @@ It imports the service alone, and holds all that testdb must know of it: its log
 migrations, settings and application.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+# Each function imports what it needs of the service: whatever needs nothing of it starts without,
+# and a measurement of coverage that begins after testdb was imported misses none of its lines.
+
+from __future__ import annotations
+
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from fastapi import FastAPI
-from pydantic import SecretStr
-from sqlalchemy import URL
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
 
-from <<cookiecutter.package_name>> import migrations
-from <<cookiecutter.package_name>>.app import create_app
-from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
-from <<cookiecutter.package_name>>.demo import fill  # demo
-from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
+    from alembic.config import Config
+    from fastapi import FastAPI
+    from sqlalchemy import URL, Connection
 
-__all__ = [
-    "ENV_PREFIX",
-    "HEALTH",
-    "LOGICAL",
-    "SERVICE",
-    "Databases",
-    "create_app",
-    "environment",
-    "fill",  # demo
-    "migration_files",
-    "migrations",
-    "settings",
-    "source_files",
-    "unchanged",
-]
+    from <<cookiecutter.package_name>>.settings import Settings
 
+
+def _find(package: str) -> Path:
+    """Find the folder of a package without importing it.
+
+    Raises:
+        ModuleNotFoundError: there is none.
+    """
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError(package)
+    return Path(found.origin).parent
+
+
+def _logical_databases() -> tuple[str, ...]:
+    """Name the logical databases without importing the service: by the folders of migrations."""
+    names = [
+        folder.name
+        for folder in MIGRATIONS.iterdir()
+        if folder.is_dir()
+        and folder.name != "__pycache__"
+        # Git leaves such a folder behind when it goes to a branch that does not have it.
+        and [path.name for path in folder.iterdir()] != ["__pycache__"]
+    ]
+    return tuple(sorted(names, key=lambda name: (name != "main", name)))
+
+
+PACKAGE: Final = _find("<<cookiecutter.package_name>>")
+"""Where the service is."""
+MIGRATIONS: Final = PACKAGE / "migrations"
+"""Where its migrations are: a folder for each logical database."""
+LOGICAL: Final = _logical_databases()
+"""The logical databases, made and dropped together; `main` is the first."""
+ENV_PREFIX: Final = "<< cookiecutter.package_name | upper >>_"
+"""How the variables begin that the service reads its settings from."""
 SERVICE: Final = "service"
 """The application_name of the service's sessions where it runs in the process of the tests."""
-LOGICAL: Final = tuple(LOGICAL_DATABASES)
-"""The logical databases, made and dropped together."""
 HEALTH: Final = "/health"
 """The path that answers without an error when the service is ready."""
 
 
+def mismatch() -> str | None:
+    """Say where the service does not say what is assumed of it above, if it does not."""
+    from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
+    from <<cookiecutter.package_name>>.settings import ENV_PREFIX as PREFIX
+
+    if PREFIX != ENV_PREFIX:
+        return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
+    if set(LOGICAL_DATABASES) != set(LOGICAL):
+        return (
+            f"LOGICAL_DATABASES has rows for {', '.join(LOGICAL_DATABASES)}, and there are folders "
+            f"for {', '.join(LOGICAL)} in {MIGRATIONS}. A logical database is one of each."
+        )
+    return None
+
+
+def create_app(configured: Settings | None = None) -> FastAPI:
+    """Make the application. Without settings it reads them from the environment."""
+    from <<cookiecutter.package_name>> import app
+
+    return app.create_app(configured)
+
+
+async def fill(configured: Settings) -> None:  # demo
+    """Store the demo data."""  # demo
+    from <<cookiecutter.package_name>> import demo  # demo
+
+    await demo.fill(configured)  # demo
+
+
+def alembic_config(logical: str, connection: Connection | None = None) -> Config:
+    """Configure Alembic for one logical database, on an open connection where one is needed."""
+    from <<cookiecutter.package_name>> import migrations
+
+    return migrations.alembic_config(logical, connection)
+
+
+def upgrade(logical: str, connection: Connection) -> None:
+    """Migrate the database behind the connection to the newest revision, and commit."""
+    from <<cookiecutter.package_name>> import migrations
+
+    migrations.upgrade(logical, connection)
+
+
+def revise(logical: str, connection: Connection, message: str) -> None:
+    """Write a migration that makes of a migrated database what the models describe."""
+    from <<cookiecutter.package_name>> import migrations
+
+    migrations.revise(logical, connection, message)
+
+
 def source_files() -> Iterable[Path]:
-    """List the code that the models may come from."""
-    return migrations.DIRECTORY.parent.rglob("*.py")
+    """List the code that the models may come from, and this file, which must fit it."""
+    return (*PACKAGE.rglob("*.py"), Path(__file__))
 
 
 def migration_files(logical: str) -> Iterable[Path]:
     """List the files that decide about a schema: the migrations, and the env.py that runs them."""
-    folder = migrations.DIRECTORY
-    return (*folder.glob("*.py"), *(folder / logical).rglob("*"))
+    return (*MIGRATIONS.glob("*.py"), *(MIGRATIONS / logical).rglob("*"))
 
 
 def settings(urls: Mapping[str, URL]) -> Settings:
     """Make the service's settings for these databases; its sessions show under its name."""
+    from pydantic import SecretStr
+
+    from <<cookiecutter.package_name>>.settings import Settings
+
     labelled = {
         logical: url.update_query_dict({"application_name": SERVICE})
         for logical, url in urls.items()
@@ -66,7 +139,7 @@ def settings(urls: Mapping[str, URL]) -> Settings:
     )
 
 
-def environment(urls: Mapping[str, URL]) -> dict[str, str]:
+def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     """Spell the settings as environment variables."""
     prefix = f"{ENV_PREFIX}DATABASE_URLS__"
     return {

@@ -4,29 +4,37 @@ run, worker, isolation (testdb/testing/fixtures.py)
     → worker_databases → databases → app → client, session
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+# Fixtures import what they use, and annotations nothing: unit tests start without it.
+
+from __future__ import annotations
+
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import FastAPI
-from httpx import ASGITransport, AsyncClient
-from sqlalchemy import Executable, Row
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
-from sqlalchemy.orm import Session
 
-from <<cookiecutter.package_name>>.app import create_app
-
-from testdb.adapter import settings, unchanged
-from testdb.runs.run import DatabaseSet, Run
+from testdb.adapter import create_app, settings, unchanged
 from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode
-from testdb.testing.worker import WorkerDatabases
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+    from fastapi import FastAPI
+    from httpx import AsyncClient
+    from sqlalchemy import Executable, Row
+    from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+    from sqlalchemy.orm import Session
+
+    from testdb.runs.run import DatabaseSet, Run
+    from testdb.testing.worker import WorkerDatabases
 
 
 @pytest.fixture(scope="session")
 def worker_databases(run: Run, worker: str) -> Iterator[WorkerDatabases]:
     """Have a migrated database for every logical database, for this xdist worker alone."""
+    from testdb.testing.worker import WorkerDatabases
+
     databases = WorkerDatabases(run, worker)
     yield databases
     databases.close()
@@ -75,6 +83,8 @@ async def app(
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
     """Call the service over HTTP."""
+    from httpx import ASGITransport, AsyncClient
+
     async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
         yield client
 
@@ -98,6 +108,8 @@ async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
 @pytest.fixture
 def sync_session(worker_databases: WorkerDatabases, databases: DatabaseSet) -> Iterator[Session]:
     """Talk to the database `main` in a test that is not async."""
+    from sqlalchemy.orm import Session
+
     with Session(worker_databases.engines.of(databases.urls["main"])) as session:
         yield session
 

@@ -518,7 +518,7 @@ MUTANTS: Final = {
         ),
         Mutant(
             "once compared is compared for ever",
-            "testdb/runs/migration_check.py",
+            "testdb/runs/migrations.py",
             "return hash_files(source_files())",
             "return hash_files([])",
             MODELS,
@@ -976,7 +976,7 @@ MUTANTS: Final = {
         Mutant(
             "what the settings lack is read from a file",
             "testdb/runs/environment.py",
-            "if value == str(NO_DATABASE)",
+            "if value == NO_DATABASE",
             "if not value",
             f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
         ),

@@ -42,6 +42,8 @@ It also keeps firewalls from forgetting an idle connection, such as that of a le
 
 
 WATCH_SECONDS: Final = 1.0
+in_test: Final[ContextVar[bool]] = ContextVar("in_test", default=False)
+"""True where a test runs, and in the asyncio tasks that it begins: who opens a connection?"""
 
 
 @dataclass

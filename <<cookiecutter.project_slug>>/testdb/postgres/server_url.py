@@ -1,15 +1,19 @@
 """TESTDB_SERVER_URL: what it may say, and where its password goes."""
 
-import os
-from typing import Final
+# The functions import SQLAlchemy: whoever uses no external server starts without it.
 
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
 
 from testdb.identity.errors import ServerError
 from testdb.postgres import environment
 from testdb.postgres.environment import SERVER_URL_VARIABLE
 from testdb.postgres.guard import MAINTENANCE, Address
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 DRIVER: Final = "postgresql+psycopg"
 PORT: Final = 5432
@@ -30,6 +34,9 @@ def hide_password(default: str | None = None) -> None:
     os.environ.pop("PGPASSWORD", None)
     if not configured:
         return
+    from sqlalchemy import URL, make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(configured)
         password = str(url.password or default or "")
@@ -52,6 +59,9 @@ def read(configured: str) -> URL:
     Raises:
         ServerError: it is none, or leads elsewhere than to one server.
     """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         url = make_url(configured)
         backend = url.get_backend_name()

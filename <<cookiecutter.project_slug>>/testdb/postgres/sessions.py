@@ -6,7 +6,6 @@ Importing this module has SQLAlchemy's pools replace a connection that was close
 import asyncio
 import time
 from collections.abc import Collection, Iterator
-from contextvars import ContextVar
 from enum import Enum, auto
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
@@ -19,7 +18,7 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
-from testdb.postgres.guard import guard
+from testdb.postgres.guard import guard, in_test
 
 GRACE_SECONDS: Final = 0.5
 """How long what a test began may still last: a closed session ends by itself, but not at once."""
@@ -58,8 +57,6 @@ class Holder(Enum):
 
 
 SCRIPTS: Final = {Holder.POOL: CLEAN, Holder.TEST: FLUSH}
-in_test: Final[ContextVar[bool]] = ContextVar("in_test", default=False)
-"""True where a test runs, and in the asyncio tasks that it begins."""
 _holders: Final[WeakKeyDictionary[PGconn, Holder]] = WeakKeyDictionary()
 _prepared: Final[WeakSet[PGconn]] = WeakSet()
 """Those that the service sets up when it connects, with a search_path for example."""

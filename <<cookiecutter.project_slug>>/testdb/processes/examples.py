@@ -1,27 +1,33 @@
 """What an example calls first, and how examples are found and run with nothing left behind."""
 
+# What lists the examples starts without what runs them: see the imports in the functions.
+
+from __future__ import annotations
+
 import ast
 import os
-import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import httpx
-
-from testdb.identity.disposable import Kind
 from testdb.identity.names import field
 from testdb.identity.project import ROOT
-from testdb.postgres.catalog import Entry
 from testdb.processes import child
-from testdb.processes.service import start_service
+from testdb.processes.service import client_of, start_service
 from testdb.runs import environment
-from testdb.runs.run import RUN_ID_VARIABLE, Run, start
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    import httpx
+
+    from testdb.postgres.catalog import Entry
+    from testdb.runs.run import Run
 
 EXAMPLES: Final = ROOT / "examples"
 TIMEOUT_SECONDS: Final = 60.0
@@ -43,6 +49,9 @@ def service_client(example: str) -> Iterator[httpx.Client]:
     Raises:
         LifecycleError: there is no server, the migrations fail, or the service does not start.
     """
+    from testdb.identity.disposable import Kind
+    from testdb.runs.run import start
+
     log = os.environ.get(LOG_VARIABLE)
     itself = Example(Path(example))
     with (
@@ -50,7 +59,7 @@ def service_client(example: str) -> Iterator[httpx.Client]:
         run.databases(itself.name, Kind.EXAMPLE, role=itself.role) as databases,
         environment.pointing_to(databases.urls),
         start_service(databases, int(log) if log else None) as service,
-        httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client,
+        client_of(service) as client,
     ):
         yield client
 
@@ -124,6 +133,8 @@ def run_example(
         timeout: seconds until it is stopped.
         interrupted: once this is set, it is stopped too.
     """
+    from testdb.runs.run import RUN_ID_VARIABLE
+
     started = time.monotonic()
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as log:
         environment = {

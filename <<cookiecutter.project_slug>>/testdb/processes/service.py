@@ -1,20 +1,28 @@
 """The service in a child process: on a free port, over its own databases, gone with its parent."""
 
+# httpx is imported when the child has been started: both then import at the same time.
+
+from __future__ import annotations
+
 import os
 import socket
-import subprocess
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
-
-import httpx
+from subprocess import TimeoutExpired
+from typing import TYPE_CHECKING, Final
 
 from testdb.adapter import HEALTH, environment
 from testdb.identity.errors import LifecycleError
 from testdb.processes import child
-from testdb.runs.run import DatabaseSet
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
+
+    import httpx
+
+    from testdb.runs.run import DatabaseSet
 
 START_SECONDS: Final = 30.0
 """How long the service may take until it answers. Seen on 2 cores: 0.8 s."""
@@ -62,14 +70,23 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
                 raise
 
 
+def client_of(service: Service) -> httpx.Client:
+    """Make a client to call the service."""
+    import httpx
+
+    return httpx.Client(base_url=service.url, timeout=30, trust_env=False)
+
+
 def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
+    import httpx
+
     try:
         answer = httpx.get(f"{url}{HEALTH}", timeout=START_SECONDS, trust_env=False)
     except httpx.TimeoutException:
         msg = f"The service did not answer within {START_SECONDS:g} s."
         raise LifecycleError(msg) from None
     except httpx.TransportError:
-        with suppress(subprocess.TimeoutExpired):  # its socket closes before it has quite gone
+        with suppress(TimeoutExpired):  # its socket closes before it has quite gone
             process.wait(child.CLEANUP_SECONDS)
         how = "hung up" if process.returncode is None else child.how_it_ended(process)
         msg = f"The service {how} before it answered."

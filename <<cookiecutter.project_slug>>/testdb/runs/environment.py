@@ -4,18 +4,22 @@ Importing testdb.runs replaces what the shell says, and so does the beginning of
 example or task, and no program that they start, is led to a real database.
 """
 
-import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Final
+from __future__ import annotations
 
-from sqlalchemy import URL
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from testdb.adapter import ENV_PREFIX, LOGICAL, environment
 from testdb.postgres.environment import NOWHERE, restrict
 from testdb.postgres.server_url import DRIVER
 
-NO_DATABASE: Final = URL.create(DRIVER, database="none", query={"host": NOWHERE})
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import URL
+
+NO_DATABASE: Final = f"{DRIVER}:///none?host={NOWHERE}"
 
 
 def _leading_nowhere() -> dict[str, str]:
@@ -24,7 +28,7 @@ def _leading_nowhere() -> dict[str, str]:
     Nothing at all would not do: a service may read what is missing from a file such as .env.
     """
     settings = environment(dict.fromkeys(LOGICAL, NO_DATABASE))
-    return {name: value for name, value in settings.items() if value == str(NO_DATABASE)}
+    return {name: value for name, value in settings.items() if value == NO_DATABASE}
 
 
 _in_force: Final = [_leading_nowhere()]

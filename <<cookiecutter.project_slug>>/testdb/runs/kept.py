@@ -8,8 +8,8 @@ from testdb.identity.names import is_run_id
 from testdb.postgres import Connection, catalog, databases, leases
 from testdb.postgres.catalog import Entry
 from testdb.postgres.server import Server
-from testdb.runs import migrations
-from testdb.runs.run import KEPT_DAYS, DatabaseSet, start
+from testdb.runs import KEPT_DAYS, migrations
+from testdb.runs.run import DatabaseSet, start
 
 WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""

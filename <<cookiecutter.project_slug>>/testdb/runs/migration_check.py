@@ -9,26 +9,22 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from testdb.adapter import LOGICAL, migrations, source_files
+from testdb.adapter import LOGICAL, MIGRATIONS, alembic_config, revise
 from testdb.identity.disposable import Kind
 from testdb.identity.errors import LifecycleError
-from testdb.runs.migrations import hash_files
+from testdb.runs.migrations import check_adapter
 from testdb.runs.run import Run
-
-
-def fingerprint() -> str:
-    """Hash the code of the service: models, migrations and whatever they import of it."""
-    return hash_files(source_files())
 
 
 def check_heads() -> None:
     """Make sure that the migrations of each logical database end in one revision.
 
     Raises:
-        LifecycleError: two of them end there.
+        LifecycleError: two of them end there, or the adapter does not fit the service.
     """
+    check_adapter()
     for logical in LOGICAL:
-        heads = ScriptDirectory.from_config(migrations.alembic_config(logical)).get_heads()
+        heads = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
         if len(heads) > 1:
             msg = (
                 f"The migrations of the logical database {logical} have {len(heads)} heads: "
@@ -53,13 +49,13 @@ def check_models(run: Run) -> None:
             except (CommandError, SQLAlchemyError) as error:
                 msg = (
                     f"Models and migrations of the logical database {logical} disagree: {error} "
-                    f"Correct the models, or write a migration in {migrations.DIRECTORY / logical}."
+                    f"Correct the models, or write a migration in {MIGRATIONS / logical}."
                 )
                 raise LifecycleError(msg) from None
 
 
 def _check_models(logical: str, connection: Connection) -> None:
-    config = migrations.alembic_config(logical, connection)
+    config = alembic_config(logical, connection)
     config.stdout = io.StringIO()
     command.check(config)
     with suppress(NotImplementedError):
@@ -74,9 +70,12 @@ def write_revision(run: Run, logical: str, message: str) -> None:
         LifecycleError: there is no such logical database, or its migrations fail.
     """
     if logical not in LOGICAL:
-        msg = f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}."
+        msg = (
+            f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}. "
+            f"Each has a row in LOGICAL_DATABASES and a folder in {MIGRATIONS}."
+        )
         raise LifecycleError(msg)
     with run.databases("revision", Kind.CLONE) as databases:
         url = databases.urls[logical]
         with create_engine(url, poolclass=NullPool).connect() as connection:
-            migrations.revise(logical, connection, message)
+            revise(logical, connection, message)

@@ -7,11 +7,10 @@ from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 
-from alembic.util import CommandError
 from sqlalchemy import URL, NullPool, create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from testdb.adapter import migration_files, migrations
+from testdb.adapter import MIGRATIONS, migration_files, mismatch, source_files, upgrade
 from testdb.identity.errors import LifecycleError
 from testdb.postgres.templates import Migrator
 
@@ -27,17 +26,35 @@ def migrate(logical: str, url: URL) -> None:
     """Migrate a database to the newest revision of its logical database.
 
     Raises:
-        LifecycleError: the migrations fail.
+        LifecycleError: the migrations fail, or the adapter does not fit the service.
     """
+    from alembic.util import CommandError  # most runs find their templates built
+
+    check_adapter()
     try:
         with create_engine(url, poolclass=NullPool).connect() as connection:
-            migrations.upgrade(logical, connection)
+            upgrade(logical, connection)
     except (SQLAlchemyError, CommandError) as error:
         msg = (
             f"The migrations of the logical database {logical} fail: {error} "
-            f"Correct them in {migrations.DIRECTORY / logical}."
+            f"Correct them in {MIGRATIONS / logical}."
         )
         raise LifecycleError(msg) from error
+
+
+def check_adapter() -> None:
+    """Make sure that what the adapter says without importing the service is right.
+
+    Raises:
+        LifecycleError: it is not.
+    """
+    if problem := mismatch():
+        raise LifecycleError(problem)
+
+
+def fingerprint() -> str:
+    """Hash the code of the service: models, migrations and whatever they import of it."""
+    return hash_files(source_files())
 
 
 def hash_files(files: Iterable[Path]) -> str:
@@ -45,6 +62,6 @@ def hash_files(files: Iterable[Path]) -> str:
     digest = blake2b(digest_size=16)
     for path in sorted(files):
         if path.is_file() and path.parent.name != "__pycache__":
-            place = os.path.relpath(path, migrations.DIRECTORY)
+            place = os.path.relpath(path, MIGRATIONS)
             digest.update(f"\0{place}\0".encode() + path.read_bytes())
     return digest.hexdigest()

@@ -19,12 +19,11 @@ from testdb.postgres.leases import Lease
 from testdb.postgres.psql import psql_uri
 from testdb.postgres.server import Server, open_server
 from testdb.postgres.templates import Template
+from testdb.runs import KEPT_DAYS
 from testdb.runs.migrations import migrator_of
 
 RUN_ID_VARIABLE: Final = "TESTDB_RUN_ID"
 """A run tells its child processes its id: their databases belong to it, and die with it."""
-KEPT_DAYS: Final = 7.0
-"""How long a database is kept, from when it was created or kept, unless told otherwise."""
 
 
 class Kept(NamedTuple):

@@ -8,7 +8,8 @@ from typing import Any
 from testdb.identity.errors import LifecycleError, RefusedError
 from testdb.postgres import Error, catalog
 from testdb.postgres.catalog import Entry
-from testdb.runs.run import KEPT_DAYS, Kept, Run
+from testdb.runs import KEPT_DAYS
+from testdb.runs.run import Kept, Run
 
 
 @dataclass

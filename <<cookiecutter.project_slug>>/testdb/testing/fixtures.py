@@ -1,17 +1,21 @@
 """What the fixtures in tests/conftest.py start from: the run, this worker, the isolation."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from contextlib import ExitStack
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
 from testdb.identity.names import new_run_id
-from testdb.runs import run as runs
-from testdb.runs.run import Run
 from testdb.testing.isolation import Isolation, IsolationMode
 
-RUN: Final = pytest.StashKey[Run]()
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from testdb.runs.run import Run
+
+RUN: Final[pytest.StashKey[Run]] = pytest.StashKey()
 """Key in Config.stash: the run that this process is part of, if it needs one."""
 FAILED: Final = pytest.StashKey[bool]()
 """Key in Item.stash: whether a phase of the test has failed."""
@@ -61,6 +65,8 @@ def join_run(config: pytest.Config) -> Run:
         LifecycleError: there is no server that can be used.
     """
     if RUN not in config.stash:
+        from testdb.runs import run as runs  # unit tests start without it
+
         # Never that of an example which runs pytest: the audit drops what is left of a run.
         run_id = worker_input(config).get("testdb_run") or new_run_id()
         config.stash[_OPEN] = ExitStack()

@@ -1,22 +1,22 @@
 """The hooks: options, the run and its lease, the report header, the guard, the audit."""
 
-from collections.abc import Generator, Iterator
+# Hooks that only a run with databases needs import what they use: unit tests start without it.
+
+from __future__ import annotations
+
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
 from testdb.adapter import LOGICAL
 from testdb.identity.errors import LifecycleError, ServerError
 from testdb.identity.project import ROOT
-from testdb.postgres import Error, catalog, sessions
-from testdb.postgres.guard import guard
-from testdb.runs import environment, migration_check
-from testdb.runs.run import KEPT_DAYS, Run
-from testdb.testing.async_tasks import ending_its_tasks
-from testdb.testing.audit import Audit, account_of
+from testdb.postgres import Error
+from testdb.postgres.guard import guard, in_test
+from testdb.runs import KEPT_DAYS, environment
 from testdb.testing.fixtures import (
     FAILED,
     RUN,
@@ -30,6 +30,11 @@ from testdb.testing.fixtures import (
 from testdb.testing.isolation import IsolationMode
 from testdb.testing.reports import hide_variables_of_libraries
 
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+    from testdb.testing.audit import Audit
+
 __all__ = ["isolation", "run", "worker"]  # pytest finds a plugin's fixtures in its namespace
 
 UNIT_TESTS: Final = (ROOT / "tests" / "unit", ROOT / "tests" / "testdb" / "unit")
@@ -38,7 +43,9 @@ CONNECTIONS_PER_WORKER: Final = 2 + 5 * len(LOGICAL)
 """Two leases; and for each logical database what resets it and two clones, a test, and a route."""
 TEARDOWN_SECONDS: Final = 60.0
 """How long the end of a test, or of the run, may take before its connections are cut."""
-_AUDIT: Final = pytest.StashKey[Audit]()
+CHECKED: Final = "testdb/checked"
+"""Key in pytest's cache: the code of the service when its migrations were last checked."""
+_AUDIT: Final[pytest.StashKey[Audit]] = pytest.StashKey()
 _GONE: Final = pytest.StashKey[bool]()
 """Key in Config.stash: the server has gone, and the run was told to stop."""
 
@@ -71,27 +78,30 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     config = session.config
     if worker_input(config) or config.option.collectonly or not _needs_databases(config):
         return
+    from testdb.postgres import catalog
+    from testdb.runs import migrations
+    from testdb.testing.audit import Audit
+
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    code = migrations.fingerprint()
+    is_checked = cache is not None and cache.get(CHECKED, None) == code
     try:
-        migration_check.check_heads()
+        if not is_checked:
+            from testdb.runs import migration_check
+
+            migration_check.check_heads()
         run = join_run(config)
         config.stash[_AUDIT] = Audit(catalog.roles(run.connection))
         needed = _workers(config) * CONNECTIONS_PER_WORKER
         run.server.check_connection_limit(run.connection, needed)
         for logical in LOGICAL:
             run.template(logical)
-        _check_models_once(config, run)
+        if not is_checked:
+            migration_check.check_models(run)
+            if cache is not None:
+                cache.set(CHECKED, code)
     except (LifecycleError, Error) as error:
         raise pytest.UsageError(str(error)) from None
-
-
-def _check_models_once(config: pytest.Config, run: Run) -> None:
-    """Check again when the code of the service has changed; always where pytest has no cache."""
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    fingerprint = migration_check.fingerprint()
-    if cache is None or cache.get("testdb/checked", None) != fingerprint:
-        migration_check.check_models(run)
-    if cache is not None:
-        cache.set("testdb/checked", fingerprint)
 
 
 def _workers(config: pytest.Config) -> int:
@@ -145,12 +155,14 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     """Tell what the test begins from what the service does; end its asyncio tasks."""
     test = getattr(item, "obj", None)
     if "databases" in getattr(item, "fixturenames", ()) and iscoroutinefunction(test):
+        from testdb.testing.async_tasks import ending_its_tasks
+
         item.obj = ending_its_tasks(test, item.nodeid)  # type: ignore[attr-defined]
-    token = sessions.in_test.set(True)
+    token = in_test.set(True)
     try:
         yield
     finally:
-        sessions.in_test.reset(token)
+        in_test.reset(token)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -213,6 +225,8 @@ def pytest_configure_node(node: Any) -> None:  # noqa: ANN401  xdist exports no 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:  # noqa: ANN401
     """Hear from a worker what it did; one that crashed says nothing."""
+    from testdb.testing.audit import Audit
+
     audit = node.config.stash.setdefault(_AUDIT, Audit())
     audit.add(*getattr(node, "workeroutput", {}).get("testdb", ([], [], 0, [], [])))
 
@@ -228,6 +242,8 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     config = session.config
     if RUN not in config.stash:
         return
+    from testdb.testing.audit import Audit, account_of
+
     run = config.stash[RUN]
     if worker_input(config):
         told: dict[str, Any] = getattr(config, "workeroutput", {})

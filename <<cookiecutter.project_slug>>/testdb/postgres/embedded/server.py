@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-import psutil
 import psycopg
 
 from testdb.identity.errors import ServerError
@@ -108,6 +107,8 @@ def _signal(pid: int, number: signal.Signals, *, uid: int, runs: str) -> None:
     Raises:
         ServerError: it is another one.
     """
+    import psutil  # only whoever stops a server waits for it
+
     with suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         if process.uids().effective != uid or runs not in process.cmdline():

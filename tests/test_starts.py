@@ -1,0 +1,70 @@
+"""What starts waits for no import that it does not need; what is assumed instead is checked."""
+
+from typing import Final
+
+import pytest
+
+from harness.project import NewProject, Project
+
+HEALTH: Final = "tests/integration/test_health.py"
+HEAVY: Final = ("alembic", "fastapi", "httpx", "my_service", "pydantic", "rich", "sqlalchemy")
+"""What takes long to import; and the service, for coverage may begin after testdb was imported."""
+GUARDED: Final = f"""
+import sys
+from psycopg import generators
+
+def test_nothing_heavy_is_imported_and_the_guard_is_in_force():
+    assert not {{*{HEAVY}}} & sys.modules.keys()
+    assert generators.connect.__module__ == "testdb.postgres.guard"
+"""
+EMBEDDED: Final = {"TESTDB_SERVER_URL": ""}
+"""SQLAlchemy reads the URL of an external server, to hide its password at once."""
+CALL: Final = "test_nothing_heavy_is_imported_and_the_guard_is_in_force()\n"
+MIGRATIONS: Final = "src/my_service/migrations"
+ROW: Final = '    "main": MainBase.metadata,\n'
+
+
+@pytest.mark.parametrize("entrance", ["testdb.testing.plugin", "tasks", "testdb.adapter"])
+def test_an_entrance_imports_nothing_heavy(project: Project, entrance: str) -> None:
+    project.run("python", "-c", f"import {entrance}\n{GUARDED}\n{CALL}", env=EMBEDDED)
+
+
+def test_a_unit_test_waits_for_nothing_heavy(project: Project) -> None:
+    path = project.write("tests/unit/test_written.py", GUARDED)
+    project.run("pytest", path, env=EMBEDDED).expect("1 passed")
+
+
+def test_a_folder_without_a_row_is_told(project: Project) -> None:
+    (project / MIGRATIONS / "archive").mkdir()
+    done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    done.expect("rows for main", "folders for main, archive", "is one of each")
+    done.expect_none_of("Traceback", "passed")
+
+
+def test_a_row_without_a_folder_is_told(project: Project) -> None:
+    project.run("pytest", HEALTH)  # while they agree
+    project.replace("src/my_service/databases.py", ROW, f'{ROW}    "archive": MetaData(),\n')
+    done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    done.expect("rows for main, archive", "folders for main in", "is one of each")
+    done.expect_none_of("Traceback", "passed")
+
+
+@pytest.mark.parametrize("changed", ["src/my_service/settings.py", "testdb/adapter.py"])
+def test_another_prefix_of_the_settings_is_told(project: Project, changed: str) -> None:
+    project.run("pytest", HEALTH)  # while they agree
+    project.replace(changed, '"MY_SERVICE_"', '"OTHER_"')
+    done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    done.expect("ENV_PREFIX is ").expect_none_of("Traceback", "passed")
+
+
+def test_a_logical_database_is_a_row_and_a_folder(new_project: NewProject) -> None:
+    project = new_project(databases="one")
+    (project / MIGRATIONS / "archive").mkdir()
+    project.replace("src/my_service/databases.py", ROW, f'{ROW}    "archive": MetaData(),\n')
+    done = project.run("pytest", HEALTH)
+    done.expect("databases 1 x main + archive", "1 passed", " 0 left")
+
+
+def test_a_folder_that_git_left_behind_is_no_logical_database(project: Project) -> None:
+    (project / MIGRATIONS / "gone" / "__pycache__").mkdir(parents=True)
+    project.run("pytest", HEALTH).expect("databases 1 x main,", "1 passed")
