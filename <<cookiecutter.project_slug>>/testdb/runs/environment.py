@@ -46,14 +46,16 @@ def apply() -> None:
 
 
 @contextmanager
-def pointing_to(urls: Mapping[str, URL] | None) -> Iterator[None]:
-    """Have the settings of these databases, or of none, until the context ends."""
-    settings = _leading_nowhere() if urls is None else environment(urls)
+def pointing_to(urls: Mapping[str, URL]) -> Iterator[None]:
+    """Have the settings of these databases until the context ends."""
+    settings = environment(urls)
     _in_force.append(settings)
-    apply()
+    os.environ.update(settings)
     try:
         yield
     finally:
         # Not the last one where contexts overlap: fixtures may end in another order.
         _in_force[:] = [others for others in _in_force if others is not settings]
-        apply()
+        for name in settings.keys() - _in_force[-1].keys():
+            os.environ.pop(name, None)
+        os.environ.update(_in_force[-1])
