@@ -77,7 +77,7 @@ async def app(
     else:
         with unchanged(worker_app):
             yield worker_app
-        await worker_databases.become_idle(databases)
+        await worker_databases.clean(databases)
 
 
 @pytest.fixture

@@ -232,13 +232,13 @@ class Contents:
             for n, sequence in enumerate(self._sequences)
         ] or [SQL("SELECT 0 LIMIT 0").format()]
         parts: list[Composable] = [
+            SESSIONS,  # first: a session that ends after that would not have been counted yet
             _of_each(empty, SQL("pg_stat_get_tuples_inserted(t)")),
             _of_each(full, WRITES),
             _of_each(full, SQL("pg_relation_filenode(t)")),
             _of_each([oid for oid, _ in self.catalogs], WRITES),
             DATABASE,
             SQL("ARRAY({})").format(SQL(" UNION ALL ").join(moved)),
-            SESSIONS,
         ]
         return SQL("SELECT {}").format(SQL(", ").join(parts))
 

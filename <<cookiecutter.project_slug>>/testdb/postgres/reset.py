@@ -33,6 +33,8 @@ FLUSH: Final = "SELECT pg_stat_force_next_flush()"
 class Look(NamedTuple):
     """What has been counted, and where the database differs from its template."""
 
+    sessions: int
+    """How many there are on the database, this one included."""
     inserted: Sequence[int]
     """Rows, into each table that the template holds empty."""
     written: Sequence[int]
@@ -43,8 +45,6 @@ class Look(NamedTuple):
     database: str
     moved: Sequence[int]
     """Sequences that are not where the template has them."""
-    sessions: int
-    """How many there are on the database, this one included."""
 
 
 class Resetter:
@@ -78,7 +78,7 @@ class Resetter:
             for setting in SETTINGS:
                 connection.execute(setting)
             self.contents = contents or Contents(connection)
-            self._before = self._now = self._look()
+            self._before = self._look()
         except psycopg.Error as error:
             self.obstacle = _reason(error)
         if self._ask("SHOW track_counts") != "on":
@@ -86,11 +86,11 @@ class Resetter:
 
     def look(self) -> int:
         """Look what was changed; returns how many others have a session on the database."""
-        if self.obstacle is None:
-            try:
-                self._now = self._look()
-            except psycopg.Error as error:
-                self.obstacle = _reason(error)
+        try:
+            self._now = self._look()
+        except psycopg.Error as error:
+            self.obstacle = self.obstacle or _reason(error)
+            return -1
         return self._now.sessions - 1
 
     def begin(self) -> None:

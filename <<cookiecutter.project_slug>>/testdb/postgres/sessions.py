@@ -51,6 +51,8 @@ class Holder(Enum):
     """Who has a connection that came from a pool of SQLAlchemy."""
 
     POOL = auto()
+    CLEANED = auto()
+    """The pool, and nobody has used it since it was cleaned."""
     TEST = auto()
     APP = auto()
     """A task of the service that no test began: it was checked out in none of their contexts."""
@@ -58,6 +60,8 @@ class Holder(Enum):
 
 SCRIPTS: Final = {Holder.POOL: CLEAN, Holder.TEST: FLUSH}
 _holders: Final[WeakKeyDictionary[PGconn, Holder]] = WeakKeyDictionary()
+_used_by_test: Final[WeakSet[PGconn]] = WeakSet()
+"""Those that may not have counted yet what a test wrote."""
 _prepared: Final[WeakSet[PGconn]] = WeakSet()
 """Those that the service sets up when it connects, with a search_path for example."""
 
@@ -70,6 +74,8 @@ def _check_out(_: object, record: ConnectionPoolEntry, fairy: PoolProxiedConnect
     if pgconn.status != ConnStatus.OK:
         raise DisconnectionError
     _holders[pgconn] = Holder.TEST if in_test.get() or not _is_in_loop() else Holder.APP
+    if _holders[pgconn] is Holder.TEST:
+        _used_by_test.add(pgconn)
     listeners = fairy._pool.dispatch.connect  # noqa: SLF001
     if not all(listener.__module__.startswith("sqlalchemy.") for listener in listeners):
         _prepared.add(pgconn)
@@ -131,6 +137,10 @@ def end_left_open(
         time.sleep(seconds)
     for session in found:
         connection.execute("SELECT pg_terminate_backend(%s, %s)", [session.pid, END_MILLISECONDS])
+    ended = {session.pid for session in found}
+    for pgconn in _open(databases, pooled):
+        if pgconn.backend_pid in ended:
+            _used_by_test.discard(pgconn)
     return [session.describe() for session in forgotten]
 
 
@@ -168,14 +178,25 @@ def clean(databases: Collection[str], pooled: str) -> set[int]:
         if idle and holder is Holder.POOL and pgconn in _prepared:
             pgconn.finish()
             continue
-        if idle or holder in (Holder.APP, Holder.POOL):
+        if idle or holder in (Holder.APP, Holder.POOL, Holder.CLEANED):
             may_stay.add(pgconn.backend_pid)
         if idle and holder in SCRIPTS:
             pgconn.send_query(SCRIPTS[holder])
             sent.append(pgconn)
     for pgconn in sent:
         _receive(pgconn)
+        _used_by_test.discard(pgconn)
+        if _holders[pgconn] is Holder.POOL:
+            _holders[pgconn] = Holder.CLEANED
     return may_stay
+
+
+def have_counted(databases: Collection[str], pooled: str) -> bool:
+    """Tell whether all connections that a test used have counted what it wrote.
+
+    One that a task of the service uses now cannot be told to.
+    """
+    return not any(pgconn in _used_by_test for pgconn in _open(databases, pooled))
 
 
 def _receive(pgconn: PGconn) -> None:

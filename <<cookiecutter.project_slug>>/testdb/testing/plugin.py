@@ -27,7 +27,7 @@ from testdb.testing.fixtures import (
     worker,
     worker_input,
 )
-from testdb.testing.isolation import IsolationMode
+from testdb.testing.isolation import IsolationError, IsolationMode
 from testdb.testing.reports import hide_variables_of_libraries
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
     token = in_test.set(True)
     try:
         yield
+    except IsolationError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
     finally:
         in_test.reset(token)
 
@@ -203,7 +205,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     try:
         with guard.cutting_after(TEARDOWN_SECONDS):
             yield
-    except ServerError as error:
+    except (IsolationError, ServerError) as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     except Exception:
         if _GONE not in item.config.stash:  # else it was said once, and that is enough

@@ -61,18 +61,21 @@ class Resettable:
         Returns:
             Those that somebody forgot to close: what each was doing, and who opened it.
         """
-        expected = len(sessions.clean(self.names, SERVICE))
-        if sum(resetter.look() for resetter in self._resetters) == expected:
-            return []
-        left_open = sessions.end_left_open(
-            self._run.connection,
-            self.names,
-            ours=self._run.label,
-            pooled=SERVICE,
-            is_served=is_served,
-        )
-        for resetter in self._resetters:
-            resetter.look()
+        others = len(sessions.clean(self.names, SERVICE))
+        left_open = []
+        if sum(resetter.look() for resetter in self._resetters) != others:
+            left_open = sessions.end_left_open(
+                self._run.connection,
+                self.names,
+                ours=self._run.label,
+                pooled=SERVICE,
+                is_served=is_served,
+            )
+            for resetter in self._resetters:
+                resetter.look()
+        if not sessions.have_counted(self.names, SERVICE):
+            for resetter in self._resetters:
+                resetter.obstacle = "the service still uses a connection that the test has used"
         return left_open
 
     def begin_reset(self) -> None:
@@ -128,8 +131,9 @@ class WorkerDatabases:
         self._lent: dict[IsolationMode, Resettable] = {}
         self.engines = Engines()
         """For code that is not async."""
-        self._add(IsolationMode.RESET)
-        self.databases = self._ready[IsolationMode.RESET][0].result().databases
+        first = self._make(IsolationMode.RESET)
+        self._ready[IsolationMode.RESET].append(_done(first))
+        self.databases = first.databases
         """What tests use in turn."""
 
     def close(self) -> None:
@@ -185,9 +189,7 @@ class WorkerDatabases:
         if used.obstacles:
             self._add(mode, instead_of=used)
         else:
-            as_it_is: Future[Resettable] = Future()
-            as_it_is.set_result(used)
-            self._ready[mode].append(as_it_is)
+            self._ready[mode].append(_done(used))
 
     def _add(self, mode: IsolationMode, *, instead_of: Resettable | None = None) -> None:
         """Have the thread make a set, and drop the one that cannot be put back."""
@@ -197,7 +199,7 @@ class WorkerDatabases:
         with guard.cutting_after(WAIT_SECONDS):
             futures.wait([ready[0]])
 
-    def _make(self, mode: IsolationMode, instead_of: Resettable | None) -> Resettable:
+    def _make(self, mode: IsolationMode, instead_of: Resettable | None = None) -> Resettable:
         if instead_of:
             self._run.cloned_anew += instead_of.obstacles or ["the end of a test was interrupted"]
             self._drop(instead_of)
@@ -213,14 +215,18 @@ class WorkerDatabases:
             self._run.drop(databases, over)
             raise
 
-    async def become_idle(self, databases: DatabaseSet) -> None:
-        """Let the service's own tasks end the transactions that they are in, for a moment."""
+    async def clean(self, databases: DatabaseSet) -> None:
+        """Clean the service's connections when its own tasks are, for a moment, in no transaction.
+
+        Afterwards these may use one that the test has used, and that could not be cleaned then.
+        """
         names = [str(name) for name in databases.names.values()]
         deadline = time.monotonic() + sessions.GRACE_SECONDS
         while not sessions.are_idle(names, SERVICE):
             if time.monotonic() > deadline:
-                return
+                break
             await asyncio.sleep(0.001)
+        sessions.clean(names, SERVICE)
 
     def _drop(self, unused: Resettable) -> None:
         unused.close()
@@ -235,6 +241,12 @@ class WorkerDatabases:
         if isolation.mode is not IsolationMode.CLONE:  # its name is used again
             role = f"{self._role}k{next(self._serial)}"
         self._run.keep(used.databases, isolation.test, role=role)
+
+
+def _done(made: Resettable) -> Future[Resettable]:
+    future: Future[Resettable] = Future()
+    future.set_result(made)
+    return future
 
 
 class Engines:
