@@ -604,7 +604,8 @@ MUTANTS: Final = {
             "what cannot be refilled does not count",
             "testdb/postgres/reset.py",
             "        if lost := touched - holds.seeds.keys():",
-            "        touched &= holds.seeds.keys()\n        if lost := touched - holds.seeds.keys():",
+            "        touched &= holds.seeds.keys()\n"
+            "        if lost := touched - holds.seeds.keys():",
             f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
         ),
         Mutant(
