@@ -8,14 +8,14 @@ run, worker, isolation (testdb/testing/fixtures.py)
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testdb.adapter import create_app, settings, unchanged
 from testdb.testing.fixtures import loop_scope
-from testdb.testing.isolation import Isolation, IsolationMode
+from testdb.testing.isolation import Isolation, IsolationMode, as_service
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
@@ -51,7 +51,9 @@ def databases(worker_databases: WorkerDatabases, isolation: Isolation) -> Iterat
 async def lifespan_of(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
     """Run the service in this process and event loop, with its lifespan."""
     app = create_app(settings(databases.urls))
-    async with app.router.lifespan_context(app):
+    async with AsyncExitStack() as stack:
+        with as_service():
+            await stack.enter_async_context(app.router.lifespan_context(app))
         yield app
 
 
@@ -64,9 +66,9 @@ async def worker_app(worker_databases: WorkerDatabases) -> AsyncIterator[FastAPI
 
 @pytest.fixture
 async def app(
+    databases: DatabaseSet,  # before the app: what that writes at its end is undone too
     worker_app: FastAPI,
     worker_databases: WorkerDatabases,
-    databases: DatabaseSet,
     isolation: Isolation,
 ) -> AsyncIterator[FastAPI]:
     """Use the service; a clone has one of its own. Whatever the test does to it is undone."""

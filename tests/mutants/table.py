@@ -634,7 +634,7 @@ MUTANTS: Final = {
         Mutant(
             "what a listener sets goes",
             "testdb/postgres/sessions.py",
-            "        _prepared.add(pgconn)",
+            "        _set_up.add(pgconn)",
             "        pass",
             NOTHING_OVER,
         ),
@@ -648,8 +648,8 @@ MUTANTS: Final = {
         Mutant(
             "what polls for the app is ended",
             "testdb/postgres/sessions.py",
-            "        if idle or holder in (Holder.APP, Holder.POOL, Holder.CLEANED):",
-            "        if idle:",
+            "    if in_service.get():",
+            "    if False:",
             "test_what_a_test_leaves_running.py"
             "::test_what_polls_and_listens_for_the_app_breaks_no_test",
         ),

@@ -14,7 +14,8 @@ from psycopg.rows import scalar_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 REFILL_ROWS: Final = 1000
-"""How many rows are refilled at most: at 5 µs a row, more of them take longer than a clone."""
+"""How many rows of all tables can be refilled, those of the smallest tables: at 5 µs a row, more
+would take longer than a clone."""
 COMPARED: Final = (
     *("pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_depend", "pg_index"),
     *("pg_inherits", "pg_namespace", "pg_rewrite", "pg_sequence", "pg_trigger", "pg_type"),
@@ -50,7 +51,8 @@ class Table:
     oid: int
     name: Composable
     is_refillable: bool
-    """It is the service's own, and not an extension's; a row can be inserted, and has no rule."""
+    """It is the service's own and not an extension's; it has columns to insert into; no rule and
+    no policy comes between."""
 
 
 class Seed:
@@ -182,6 +184,7 @@ class Contents:
             SQL(
                 "SELECT c.oid, nspname, relname,"
                 " relkind = 'r' AND c.oid >= 16384 AND NOT relhasrules"
+                "  AND NOT row_security_active(c.oid)"
                 "  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass"
                 "    AND objid = c.oid AND deptype = 'e')"
                 "  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0"

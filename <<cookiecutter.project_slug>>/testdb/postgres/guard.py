@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
 from psycopg import generators
@@ -42,8 +42,20 @@ It also keeps firewalls from forgetting an idle connection, such as that of a le
 
 
 WATCH_SECONDS: Final = 1.0
-in_test: Final[ContextVar[bool]] = ContextVar("in_test", default=False)
-"""True where a test runs, and in the asyncio tasks that it begins: who opens a connection?"""
+in_service: Final[ContextVar[bool]] = ContextVar("in_service", default=False)
+"""True where the service's lifespan runs in this process, and in the asyncio tasks that it begins.
+
+What a connection is used for elsewhere, a test does.
+"""
+
+
+class Opened(NamedTuple):
+    """A connection of this process, and who opened it."""
+
+    pgconn: PGconn
+    label: str
+    """The application_name that it began with."""
+    by_service: bool
 
 
 @dataclass
@@ -70,7 +82,7 @@ class Guard:
         self._maintained: ContextVar[Address | None] = ContextVar("maintained", default=None)
         self.in_progress: Counter[str] = Counter()
         """How many connections are being opened now, by their application_name."""
-        self._opened: WeakKeyDictionary[PGconn, str] = WeakKeyDictionary()
+        self._opened: WeakKeyDictionary[PGconn, tuple[str, bool]] = WeakKeyDictionary()
         self._deadline: _Deadline | None = None
         self._watcher: threading.Thread | None = None
 
@@ -134,13 +146,13 @@ class Guard:
         label = str(conninfo_to_dict(conninfo).get("application_name", ""))
         self.in_progress[label] += 1
         try:
-            yield lambda opened: self._opened.update({opened: label})
+            yield lambda opened: self._opened.update({opened: (label, in_service.get())})
         finally:
             self.in_progress[label] -= 1
 
-    def opened(self) -> list[tuple[PGconn, str]]:
-        """List the connections of this process, and the application_name that each began with."""
-        return list(self._opened.items())
+    def opened(self) -> list[Opened]:
+        """List the connections of this process."""
+        return [Opened(pgconn, *by) for pgconn, by in list(self._opened.items())]
 
     @contextmanager
     def cutting_after(self, seconds: float) -> Iterator[None]:
@@ -179,7 +191,7 @@ class Guard:
                 self._cut()
 
     def _cut(self) -> None:
-        for opened, _ in self.opened():
+        for opened in list(self._opened):
             # A copy of the descriptor: libpq finds the connection lost, and closes its own.
             with suppress(Exception), socket.socket(fileno=os.dup(opened.socket)) as copy:
                 copy.shutdown(socket.SHUT_RDWR)

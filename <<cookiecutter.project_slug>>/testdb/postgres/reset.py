@@ -74,6 +74,7 @@ class Resetter:
         self._refilled: list[Seed] = []
         self.contents = contents
         """None if they cannot be read."""
+        self._before = self._now = Look(1, [], [], [], [], "", [])
         try:
             for setting in SETTINGS:
                 connection.execute(setting)

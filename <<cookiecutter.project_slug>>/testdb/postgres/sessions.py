@@ -3,7 +3,7 @@
 Importing this module has SQLAlchemy's pools replace a connection that was closed between tests.
 """
 
-import asyncio
+import select
 import time
 from collections.abc import Collection, Iterator
 from enum import Enum, auto
@@ -18,12 +18,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry, Pool, PoolProxiedConnection
 
-from testdb.postgres.guard import guard, in_test
+from testdb.postgres.databases import END_MILLISECONDS
+from testdb.postgres.guard import Opened, guard, in_service
 
 GRACE_SECONDS: Final = 0.5
 """How long what a test began may still last: a closed session ends by itself, but not at once."""
-END_MILLISECONDS: Final = 5000
-"""How long to wait for a session to end."""
 CLEAN: Final = b"""
 SELECT pg_stat_force_next_flush(), EXISTS (SELECT pg_listening_channels())
     OR EXISTS (SELECT FROM pg_prepared_statements WHERE from_sql);
@@ -54,15 +53,14 @@ class Holder(Enum):
     CLEANED = auto()
     """The pool, and nobody has used it since it was cleaned."""
     TEST = auto()
-    APP = auto()
-    """A task of the service that no test began: it was checked out in none of their contexts."""
+    SERVICE = auto()
+    """A task that the service's lifespan began."""
 
 
-SCRIPTS: Final = {Holder.POOL: CLEAN, Holder.TEST: FLUSH}
 _holders: Final[WeakKeyDictionary[PGconn, Holder]] = WeakKeyDictionary()
 _used_by_test: Final[WeakSet[PGconn]] = WeakSet()
 """Those that may not have counted yet what a test wrote."""
-_prepared: Final[WeakSet[PGconn]] = WeakSet()
+_set_up: Final[WeakSet[PGconn]] = WeakSet()
 """Those that the service sets up when it connects, with a search_path for example."""
 
 
@@ -73,12 +71,14 @@ def _check_out(_: object, record: ConnectionPoolEntry, fairy: PoolProxiedConnect
         return
     if pgconn.status != ConnStatus.OK:
         raise DisconnectionError
-    _holders[pgconn] = Holder.TEST if in_test.get() or not _is_in_loop() else Holder.APP
-    if _holders[pgconn] is Holder.TEST:
+    if in_service.get():
+        _holders[pgconn] = Holder.SERVICE
+    else:
+        _holders[pgconn] = Holder.TEST
         _used_by_test.add(pgconn)
     listeners = fairy._pool.dispatch.connect  # noqa: SLF001
     if not all(listener.__module__.startswith("sqlalchemy.") for listener in listeners):
-        _prepared.add(pgconn)
+        _set_up.add(pgconn)
 
 
 @event.listens_for(Pool, "checkin")
@@ -92,14 +92,6 @@ def _pgconn_of(record: ConnectionPoolEntry) -> PGconn | None:
     if isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
         return connection.pgconn
     return None
-
-
-def _is_in_loop() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def end_left_open(
@@ -138,9 +130,9 @@ def end_left_open(
     for session in found:
         connection.execute("SELECT pg_terminate_backend(%s, %s)", [session.pid, END_MILLISECONDS])
     ended = {session.pid for session in found}
-    for pgconn in _open(databases, pooled):
-        if pgconn.backend_pid in ended:
-            _used_by_test.discard(pgconn)
+    for opened in _open(databases, pooled):
+        if opened.pgconn.backend_pid in ended:
+            _used_by_test.discard(opened.pgconn)
     return [session.describe() for session in forgotten]
 
 
@@ -168,27 +160,36 @@ def clean(databases: Collection[str], pooled: str) -> set[int]:
     """Clean what is in this process's pools, all at the same time.
 
     Returns:
-        The pids of sessions that may stay: these, those of the service's own tasks, and idle ones.
-        A task that waits for its connection, which the pool tries first, is one of the service's.
+        The pids of the sessions that may stay: those in pools, and the service's own.
     """
     sent, may_stay = [], set()
-    for pgconn in _open(databases, pooled):
-        holder = _holders.get(pgconn)
-        idle = is_idle(pgconn)
-        if idle and holder is Holder.POOL and pgconn in _prepared:
+    for opened in _open(databases, pooled):
+        pgconn, holder, idle = opened.pgconn, _holders.get(opened.pgconn), is_idle(opened.pgconn)
+        if holder is Holder.TEST or (holder is None and not opened.by_service):
+            continue
+        if idle and holder is Holder.POOL and pgconn in _set_up:
             pgconn.finish()
             continue
-        if idle or holder in (Holder.APP, Holder.POOL, Holder.CLEANED):
-            may_stay.add(pgconn.backend_pid)
-        if idle and holder in SCRIPTS:
-            pgconn.send_query(SCRIPTS[holder])
+        may_stay.add(pgconn.backend_pid)
+        if idle and holder is not Holder.CLEANED and not _has_input(pgconn):
+            pgconn.send_query(CLEAN if holder is Holder.POOL else FLUSH)
             sent.append(pgconn)
     for pgconn in sent:
+        pid = pgconn.backend_pid
         _receive(pgconn)
-        _used_by_test.discard(pgconn)
-        if _holders[pgconn] is Holder.POOL:
+        if pgconn.status != ConnStatus.OK:
+            may_stay.discard(pid)
+        if _holders.get(pgconn) is Holder.POOL:
             _holders[pgconn] = Holder.CLEANED
+        _used_by_test.discard(pgconn)
     return may_stay
+
+
+def _has_input(pgconn: PGconn) -> bool:
+    """Tell whether something has come that somebody waits for: a notification."""
+    poll = select.poll()
+    poll.register(pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def have_counted(databases: Collection[str], pooled: str) -> bool:
@@ -196,7 +197,7 @@ def have_counted(databases: Collection[str], pooled: str) -> bool:
 
     One that a task of the service uses now cannot be told to.
     """
-    return not any(pgconn in _used_by_test for pgconn in _open(databases, pooled))
+    return not any(opened.pgconn in _used_by_test for opened in _open(databases, pooled))
 
 
 def _receive(pgconn: PGconn) -> None:
@@ -209,14 +210,14 @@ def _receive(pgconn: PGconn) -> None:
 
 def close(databases: Collection[str], pooled: str) -> None:
     """Close what this process has in pools to databases that are about to go."""
-    for pgconn in _open(databases, pooled):
-        if is_idle(pgconn):  # else a thread may be using it; the server will end it
-            pgconn.finish()
+    for opened in _open(databases, pooled):
+        if is_idle(opened.pgconn):  # else a thread may be using it; the server will end it
+            opened.pgconn.finish()
 
 
 def are_idle(databases: Collection[str], pooled: str) -> bool:
     """Tell whether no session that this process has in a pool is in a transaction."""
-    return all(is_idle(pgconn) for pgconn in _open(databases, pooled))
+    return all(is_idle(opened.pgconn) for opened in _open(databases, pooled))
 
 
 def is_idle(pgconn: PGconn) -> bool:
@@ -224,9 +225,11 @@ def is_idle(pgconn: PGconn) -> bool:
     return pgconn.transaction_status == TransactionStatus.IDLE
 
 
-def _open(databases: Collection[str], opener: str) -> list[PGconn]:
+def _open(databases: Collection[str], label: str) -> list[Opened]:
     return [
-        pgconn
-        for pgconn, label in guard.opened()
-        if label == opener and pgconn.status == ConnStatus.OK and pgconn.db.decode() in databases
+        opened
+        for opened in guard.opened()
+        if opened.label == label
+        and opened.pgconn.status == ConnStatus.OK
+        and opened.pgconn.db.decode() in databases
     ]

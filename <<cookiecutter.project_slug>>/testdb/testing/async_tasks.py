@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any, Final
@@ -31,9 +32,9 @@ def ending_its_tasks(
         try:
             await test(*arguments, **fixtures)
         finally:
+            forgotten = await _end(begun)
             _begun.reset(token)
             loop.set_task_factory(factory)
-            forgotten = await _end(begun)
         if forgotten:
             msg = (
                 f"{name} left asyncio tasks running, which were cancelled: {', '.join(forgotten)}."
@@ -61,11 +62,12 @@ def _make_plain_task(loop: Any, coroutine: Any, **options: Any) -> asyncio.Task[
 
 
 async def _end(begun: set[asyncio.Task[Any]]) -> list[str]:
-    """Give tasks a moment to end, then cancel them; returns the names of these."""
-    running = {task for task in begun if not task.done()}
-    if not running:
-        return []
-    _, running = await asyncio.wait(running, timeout=GRACE_SECONDS)
+    """Give tasks, and those that they begin, a moment to end; then cancel them. Returns names."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while running := {task for task in begun if not task.done()}:
+        if (seconds := deadline - time.monotonic()) <= 0:
+            break
+        await asyncio.wait(running, timeout=seconds)
     for task in running:
         task.cancel()
     if running:

@@ -42,7 +42,7 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
         mode = IsolationMode(marker.args[0]) if marker else IsolationMode.RESET
     except (IndexError, ValueError):
         modes = ", ".join(IsolationMode)
-        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args}."
+        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args or marker.kwargs}."
         pytest.fail(msg, pytrace=False)
     node = request.node
     keeps = request.config.getoption("keep_failed_db")

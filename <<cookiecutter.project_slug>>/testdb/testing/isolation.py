@@ -4,11 +4,13 @@ reset   it uses the worker's databases, which are put back afterwards
 clone   it has databases of its own
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from testdb.identity.errors import LifecycleError
+from testdb.postgres.guard import in_service
 
 
 class IsolationMode(StrEnum):
@@ -30,3 +32,13 @@ class Isolation:
 
 class IsolationError(LifecycleError):
     """A test left something running that could reach the next one."""
+
+
+@contextmanager
+def as_service() -> Iterator[None]:
+    """Begin here what belongs to the service: its connections and asyncio tasks outlive a test."""
+    token = in_service.set(True)
+    try:
+        yield
+    finally:
+        in_service.reset(token)

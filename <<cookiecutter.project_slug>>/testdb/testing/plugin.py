@@ -15,7 +15,7 @@ from testdb.adapter import LOGICAL
 from testdb.identity.errors import LifecycleError, ServerError
 from testdb.identity.project import ROOT
 from testdb.postgres import Error
-from testdb.postgres.guard import guard, in_test
+from testdb.postgres.guard import guard
 from testdb.runs import KEPT_DAYS, environment
 from testdb.testing.fixtures import (
     FAILED,
@@ -152,19 +152,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """Tell what the test begins from what the service does; end its asyncio tasks."""
+    """Have an async test that uses databases end the asyncio tasks that it begins."""
     test = getattr(item, "obj", None)
     if "databases" in getattr(item, "fixturenames", ()) and iscoroutinefunction(test):
         from testdb.testing.async_tasks import ending_its_tasks
 
         item.obj = ending_its_tasks(test, item.nodeid)  # type: ignore[attr-defined]
-    token = in_test.set(True)
     try:
         yield
     except IsolationError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-    finally:
-        in_test.reset(token)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -83,10 +83,12 @@ class Resettable:
         for resetter in self._resetters:
             resetter.begin()
 
-    def finish_reset(self) -> None:
-        """Wait until they are put back."""
+    def finish_reset(self) -> bool:
+        """Wait until they are put back. False if something turned out to be in the way."""
+        before = self.obstacles
         for resetter in self._resetters:
             resetter.finish()
+        return self.obstacles == before
 
     @property
     def obstacles(self) -> list[str]:
@@ -131,10 +133,15 @@ class WorkerDatabases:
         self._lent: dict[IsolationMode, Resettable] = {}
         self.engines = Engines()
         """For code that is not async."""
-        first = self._make(IsolationMode.RESET)
-        self._ready[IsolationMode.RESET].append(_done(first))
-        self.databases = first.databases
-        """What tests use in turn."""
+        self._refusal: RefusedError | None = None
+        """Why the databases that tests use in turn cannot be made anew."""
+        self._ready[IsolationMode.RESET].append(_done(self._make(IsolationMode.RESET)))
+
+    @property
+    def databases(self) -> DatabaseSet:
+        """What tests use in turn; waits until they are there."""
+        ready = self._ready[IsolationMode.RESET]
+        return (ready[0].result() if ready else self._lent[IsolationMode.RESET]).databases
 
     def close(self) -> None:
         """Drop them, and the clones that tests had; what cannot be dropped, the audit names."""
@@ -176,12 +183,11 @@ class WorkerDatabases:
             self._add(mode, instead_of=self._lent.pop(mode))
         while len(ready) < (CLONES if mode is IsolationMode.CLONE else 1):
             self._add(mode)
-        self._wait_for_first(ready)  # what interrupts this leaves the set for the next test
-        if not ready[0].exception():
-            ready[0].result().finish_reset()
-            if ready[0].result().obstacles:
+        with guard.cutting_after(WAIT_SECONDS):
+            futures.wait([ready[0]])  # what interrupts this leaves the set for the next test
+            if not ready[0].exception() and not ready[0].result().finish_reset():
                 self._add(mode, instead_of=ready.popleft().result())
-                self._wait_for_first(ready)
+                futures.wait([ready[0]])
         return ready.popleft().result()
 
     def _give_back(self, mode: IsolationMode, used: Resettable) -> None:
@@ -195,14 +201,11 @@ class WorkerDatabases:
         """Have the thread make a set, and drop the one that cannot be put back."""
         self._ready[mode].append(self._thread.submit(self._make, mode, instead_of))
 
-    def _wait_for_first(self, ready: deque[Future[Resettable]]) -> None:
-        with guard.cutting_after(WAIT_SECONDS):
-            futures.wait([ready[0]])
-
     def _make(self, mode: IsolationMode, instead_of: Resettable | None = None) -> Resettable:
+        if mode is IsolationMode.RESET and self._refusal:
+            raise self._refusal
         if instead_of:
-            self._run.cloned_anew += instead_of.obstacles or ["the end of a test was interrupted"]
-            self._drop(instead_of)
+            self._replace(mode, instead_of)
         is_clone = mode is IsolationMode.CLONE
         kind = Kind.CLONE if is_clone else Kind.WORKER
         role = f"{self._role}c{next(self._serial)}" if is_clone else self._role
@@ -227,6 +230,17 @@ class WorkerDatabases:
                 break
             await asyncio.sleep(0.001)
         sessions.clean(names, SERVICE)
+
+    def _replace(self, mode: IsolationMode, used: Resettable) -> None:
+        """Drop what cannot be put back, and say why for each database."""
+        reason = "; ".join(used.obstacles) or "the end of a test was interrupted"
+        self._run.cloned_anew += [reason] * len(used.names)
+        try:
+            self._drop(used)
+        except RefusedError as refusal:
+            if mode is IsolationMode.RESET:  # its name is used again
+                self._refusal = refusal
+                raise
 
     def _drop(self, unused: Resettable) -> None:
         unused.close()
