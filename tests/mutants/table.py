@@ -711,8 +711,8 @@ MUTANTS: Final = {
         Mutant(
             "the lifespan does not run",
             "tests/conftest.py",
-            "    async with app.router.lifespan_context(app):\n        yield app",
-            "    yield app",
+            "            await stack.enter_async_context(app.router.lifespan_context(app))\n",
+            "            pass\n",
             LOOPS,
         ),
         Mutant(

@@ -21,6 +21,7 @@ class Audit:
     created: list[str] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     renewed: int = 0
+    """How often a lease was lost and taken again."""
     kept: list[Kept] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)

@@ -233,7 +233,7 @@ class WorkerDatabases:
 
     def _replace(self, mode: IsolationMode, used: Resettable) -> None:
         """Drop what cannot be put back, and say why for each database."""
-        reason = "; ".join(used.obstacles) or "the end of a test was interrupted"
+        reason = "; ".join(dict.fromkeys(used.obstacles)) or "the end of a test was interrupted"
         self._run.cloned_anew += [reason] * len(used.names)
         try:
             self._drop(used)
