@@ -42,7 +42,8 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
         mode = IsolationMode(marker.args[0]) if marker else IsolationMode.RESET
     except (IndexError, ValueError):
         modes = ", ".join(IsolationMode)
-        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {marker.args or marker.kwargs}."
+        given = marker.args or marker.kwargs
+        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {given}."
         pytest.fail(msg, pytrace=False)
     node = request.node
     keeps = request.config.getoption("keep_failed_db")
