@@ -617,9 +617,9 @@ MUTANTS: Final = {
         ),
         Mutant(
             "policies hide rows from a reset",
-            "testdb/postgres/reset.py",
-            '    "SET row_security = off",',
-            '    "SET row_security = on",',
+            "testdb/postgres/contents.py",
+            '                "  AND NOT row_security_active(c.oid)"\n',
+            "",
             f"{RESTORES}::test_a_role_that_is_no_superuser_leaves_nothing_behind",
         ),
     ),
@@ -636,7 +636,7 @@ MUTANTS: Final = {
             "testdb/postgres/sessions.py",
             "        _set_up.add(pgconn)",
             "        pass",
-            NOTHING_OVER,
+            "test_sessions_carry_nothing_over.py::test_what_a_connect_listener_sets_stays",
         ),
         Mutant(
             "a forgotten task goes on",
@@ -647,9 +647,9 @@ MUTANTS: Final = {
         ),
         Mutant(
             "what polls for the app is ended",
-            "testdb/postgres/sessions.py",
-            "    if in_service.get():",
-            "    if False:",
+            "testdb/postgres/guard.py",
+            "(label, in_service.get())",
+            "(label, False)",
             "test_what_a_test_leaves_running.py"
             "::test_what_polls_and_listens_for_the_app_breaks_no_test",
         ),
@@ -1093,13 +1093,6 @@ MUTANTS: Final = {
             "testdb/postgres/server.py",
             "        except BaseException:\n            if self.pgconn",
             "        except ZeroDivisionError:\n            if self.pgconn",
-            f"{INTERRUPTED}::test_a_timeout_in_the_middle_of_create",
-        ),
-        Mutant(
-            "a clone that was waited for is forgotten",
-            "testdb/testing/worker.py",
-            "            futures.wait([ready[0]])  # what",
-            "            pass  # what",
             f"{INTERRUPTED}::test_a_timeout_in_the_middle_of_create",
         ),
         Mutant(
