@@ -82,6 +82,28 @@ def test_unit_tests_reach_no_database_at_all(project: Project) -> None:
             done.expect("Unit tests reach no database: move the test to tests/integration.")
 
 
+CHANGES_THE_SCHEMA = """
+from sqlalchemy import text
+
+def test_drops_a_table(sync_session):
+    sync_session.execute(text("DROP TABLE users CASCADE"))
+    sync_session.commit()
+"""
+TAKES_TIME = """
+import time
+
+def test_takes_time():
+    time.sleep(0.5)
+"""
+
+
+def test_databases_are_made_anew_while_a_unit_test_runs(project: Project) -> None:
+    changes = project.write("tests/integration/test_written.py", CHANGES_THE_SCHEMA)
+    takes = project.write("tests/unit/test_written.py", TAKES_TIME)
+    done = project.run("pytest", "-p", "no:randomly", changes, takes)
+    done.expect("2 passed", "1 database cloned anew")
+
+
 def test_a_database_of_real_life_is_never_the_default(project: Project, tmp_path: Path) -> None:
     """Scenario B: their fixture took whatever URL was configured; here it is not even read."""
     env = {"MY_SERVICE_DATABASE_URLS__MAIN": f"postgresql:///{tmp_path.name}?host={tmp_path}"}

@@ -762,7 +762,7 @@ MUTANTS: Final = {
         Mutant(
             "unit tests connect",
             "testdb/postgres/guard.py",
-            "if self.is_closed:",
+            "if self.is_closed and not self._is_exempt.get():",
             "if False:",
             "test_guard.py::test_unit_tests_reach_no_database_at_all",
         ),

@@ -126,7 +126,7 @@ class WorkerDatabases:
         self._serial = count(1)
         self._contents: dict[str, Contents] = {}
         self._lease = run.new_lease()
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="testdb")
+        self._thread = ThreadPoolExecutor(1, "testdb", initializer=guard.exempt_thread)
         self._ready: dict[IsolationMode, deque[Future[Resettable]]] = {
             mode: deque() for mode in IsolationMode
         }
