@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.parameters import long
 from harness.project import Project
 
 SUITE = '''
@@ -43,8 +44,6 @@ async def test_no_connection_is_left_and_no_loop_meets_another(client, session, 
 async def test_the_lifespan_runs(app):
     assert app.state.databases.engines
 '''
-
-long = pytest.mark.long
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from harness.examples import BAD, WAITS, drop_in, make_quick
 from harness.external import ExternalServer
 from harness.gate import Gate
 from harness.outcome import Outcome
+from harness.parameters import long
 from harness.project import NewProject, Project
 from harness.watching import MARK, kill, living, wait_until_gone
 
@@ -30,7 +31,6 @@ PLAIN: Final = {
     "with start() as run: run.create('other', Kind.EXAMPLE)",
 }
 """Examples without a service, by what they do."""
-long = pytest.mark.long
 
 
 @pytest.fixture(scope="module")

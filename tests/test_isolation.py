@@ -7,6 +7,7 @@ from itertools import product
 
 import pytest
 
+from harness.parameters import long
 from harness.project import Project
 from harness.suite import audit, loop_scopes, write
 
@@ -48,8 +49,6 @@ def test_without_a_loop(sync_session, databases, worker_databases, way, number):
     sync_session.add(User(**ADA))
     sync_session.commit()
 '''
-
-long = pytest.mark.long
 
 
 @pytest.mark.parametrize(

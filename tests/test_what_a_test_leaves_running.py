@@ -9,6 +9,7 @@ import pytest
 
 from harness.external import ExternalServer
 from harness.outcome import Outcome
+from harness.parameters import long
 from harness.project import NewProject, Project
 from harness.suite import IN_ORDER, audit, loop_scopes, write
 
@@ -274,8 +275,6 @@ def test_without_a_loop(sync_session, number):
     sync_session.execute(text("INSERT INTO users (email, name) VALUES ('ada@example.com', 'A')"))
     sync_session.commit()
 """
-
-long = pytest.mark.long
 
 
 def with_background_work(project: Project, module: str) -> Project:

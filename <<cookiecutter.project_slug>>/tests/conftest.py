@@ -79,7 +79,7 @@ async def app(
     else:
         with unchanged(worker_app):
             yield worker_app
-        await worker_databases.clean(databases)
+        await worker_databases.clean()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ them once.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 import psycopg
@@ -14,8 +13,10 @@ from psycopg.rows import scalar_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 REFILL_ROWS: Final = 1000
-"""How many rows of all tables can be refilled, those of the smallest tables: at 5 µs a row, more
-would take longer than a clone."""
+"""How many rows are refilled at most, in all tables together; the smallest tables come first.
+
+A row takes about 5 µs, so that more of them would take longer than a clone.
+"""
 COMPARED: Final = (
     *("pg_attrdef", "pg_attribute", "pg_class", "pg_constraint", "pg_depend", "pg_index"),
     *("pg_inherits", "pg_namespace", "pg_rewrite", "pg_sequence", "pg_trigger", "pg_type"),
@@ -42,6 +43,7 @@ DATABASE: Final = SQL(
 SESSIONS: Final = SQL(
     "(SELECT pg_stat_get_db_numbackends(oid) FROM pg_database WHERE datname = current_database())"
 )
+"""How many sessions there are on the database."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +53,8 @@ class Table:
     oid: int
     name: Composable
     is_refillable: bool
-    """It is the service's own and not an extension's; it has columns to insert into; no rule and
-    no policy comes between."""
+    """It belongs to the service and to no extension; it has columns to insert into, no rules, and
+    no policies that apply to us."""
 
 
 class Seed:
@@ -97,9 +99,8 @@ class Contents:
         Raises:
             psycopg.Error: something may not be read.
         """
-        self._connection = connection
-        tables = self._read_tables()
-        rows = self._count_rows(tables)
+        tables = _read_tables(connection)
+        rows = _count_rows(connection, tables)
         self.empty = [table for table in tables if table.oid not in rows]
         self.full = sorted((t for t in tables if t.oid in rows), key=lambda t: rows[t.oid])
         self.seeds: dict[Table, Seed] = {}
@@ -109,29 +110,29 @@ class Contents:
             total += rows[table.oid]
             if total <= REFILL_ROWS:
                 self.seeds[table] = Seed(connection, table)
-        self._references = self._rows(
-            SQL("SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f'")
-        )
-        self.has_triggers = self._ask(
+        self._references = connection.execute(
+            "SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f'"
+        ).fetchall()
+        self.has_triggers = ask(
+            connection,
             SQL(
                 "EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal) OR"
                 " EXISTS (SELECT FROM pg_rewrite WHERE ev_class >= 16384 AND ev_type <> '1')"
-            )
+            ),
         )
-        self._sequences = self._read_sequences()
-        self.catalogs = self._rows(
-            SQL(
-                "SELECT oid, relname FROM pg_class"
-                " WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT"
-                " relisshared AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')"
-            )
-        )
+        self._sequences = _read_sequences(connection)
+        self.catalogs = connection.execute(
+            "SELECT oid, relname FROM pg_class"
+            " WHERE relnamespace = 'pg_catalog'::regnamespace AND relkind = 'r' AND NOT relisshared"
+            " AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data')"
+        ).fetchall()
+        self._columns_of_class = _lasting_columns(connection)
         self._hashes = self._hash(connection, COMPARED)
         self.look = self._compose_look().as_bytes(connection)
         """The query behind a `Look`."""
 
     def has_same(self, connection: psycopg.Connection, catalogs: set[str]) -> bool:
-        """Tell whether catalogs in a clone hold what they held; not known of all catalogs."""
+        """Tell whether catalogs of a clone hold what they held; False where that is not known."""
         return catalogs <= self._hashes.keys() and all(
             # One at a time: pg_class, which is small, tells most changes.
             self._hash(connection, [name])[name] == self._hashes[name]
@@ -172,56 +173,6 @@ class Contents:
             statements += _find_disturbance(filled, others)
         return statements
 
-    def _ask(self, expression: Composable) -> Any:  # noqa: ANN401  whatever the expression gives
-        cursor = self._connection.cursor(row_factory=scalar_row)
-        return cursor.execute(SQL("SELECT {}").format(expression)).fetchone()
-
-    def _rows(self, query: SQL) -> list[Any]:
-        return self._connection.execute(query).fetchall()
-
-    def _read_tables(self) -> list[Table]:
-        found = self._rows(
-            SQL(
-                "SELECT c.oid, nspname, relname,"
-                " relkind = 'r' AND c.oid >= 16384 AND NOT relhasrules"
-                "  AND NOT row_security_active(c.oid)"
-                "  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass"
-                "    AND objid = c.oid AND deptype = 'e')"
-                "  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0"
-                "    AND NOT attisdropped AND attgenerated = '')"
-                " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
-                " WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND nspname <> 'pg_catalog'"
-            )
-        )
-        return [Table(oid, Identifier(*name), own) for oid, *name, own in found]
-
-    def _count_rows(self, tables: Sequence[Table]) -> dict[int, int]:
-        """Count rows, where there are any. What cannot be refilled counts as too many."""
-        too_many = REFILL_ROWS + 1
-        rows = {table.oid: too_many for table in tables if not table.is_refillable}
-        own = {table.oid: table for table in tables if table.is_refillable}
-        with_pages = self._connection.execute(
-            "SELECT t FROM unnest(%s::oid[]) t WHERE pg_relation_size(t) > 0", [list(own)]
-        )
-        for (oid,) in with_pages.fetchall():
-            query = SQL("(SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows)")
-            if counted := self._ask(query.format(own[oid].name, too_many)):
-                rows[oid] = counted
-        return rows
-
-    def _read_sequences(self) -> list[tuple[Composable, int, bool]]:
-        found = self._rows(
-            SQL(
-                "SELECT nspname, relname FROM pg_class c"
-                " JOIN pg_namespace n ON n.oid = relnamespace"
-                " WHERE relkind = 'S' AND relpersistence <> 't'"
-            )
-        )
-        names = [Identifier(*name) for name in found]
-        states = [SQL("SELECT last_value, is_called FROM {}").format(name) for name in names]
-        read = self._connection.execute(SQL(" UNION ALL ").join(states)) if states else ()
-        return [(name, *state) for name, state in zip(names, read, strict=True)]
-
     def _restart(self, moved: Iterable[int]) -> list[Composed]:
         return [
             SQL("SELECT setval({}, {}, {})").format(Literal(name.as_string()), value, called)
@@ -255,20 +206,67 @@ class Contents:
         row = SQL("hash_record_extended((xmin, ctid), 0)").format()
         condition = SQL("true")
         if catalog == "pg_class":
-            row = SQL("hashtextextended(concat_ws(' ', {}), 0)").format(self._lasting)
+            row = SQL("hashtextextended(concat_ws(' ', {}), 0)").format(self._columns_of_class)
         if catalog == "pg_namespace":
             condition = SQL("nspname !~ '^pg_(toast_)?temp_'")
         query = SQL("(SELECT sum({}) FROM {} WHERE {})")
         return query.format(row, Identifier(catalog), condition)
 
-    @cached_property
-    def _lasting(self) -> Composed:
-        columns = self._connection.execute(
-            "SELECT attname FROM pg_attribute"
-            " WHERE attrelid = 'pg_class'::regclass AND attnum > 0 AND attname <> ALL(%s)",
-            [list(PASSING)],
-        )
-        return SQL(", ").join(Identifier(name) for (name,) in columns)
+
+def ask(connection: psycopg.Connection, expression: Composable) -> Any:  # noqa: ANN401  whatever the expression gives
+    """Ask for the value of one expression."""
+    cursor = connection.cursor(row_factory=scalar_row)
+    return cursor.execute(SQL("SELECT {}").format(expression)).fetchone()
+
+
+def _read_tables(connection: psycopg.Connection) -> list[Table]:
+    found = connection.execute(
+        "SELECT c.oid, nspname, relname,"
+        " relkind = 'r' AND c.oid >= 16384 AND NOT relhasrules"
+        "  AND NOT row_security_active(c.oid)"
+        "  AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_class'::regclass"
+        "    AND objid = c.oid AND deptype = 'e')"
+        "  AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0"
+        "    AND NOT attisdropped AND attgenerated = '')"
+        " FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE relkind IN ('r', 'm') AND relpersistence <> 't' AND nspname <> 'pg_catalog'"
+    )
+    return [Table(oid, Identifier(*name), own) for oid, *name, own in found]
+
+
+def _count_rows(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[int, int]:
+    """Count rows, where there are any. What cannot be refilled counts as too many."""
+    too_many = REFILL_ROWS + 1
+    rows = {table.oid: too_many for table in tables if not table.is_refillable}
+    own = {table.oid: table for table in tables if table.is_refillable}
+    with_pages = connection.execute(
+        "SELECT t FROM unnest(%s::oid[]) t WHERE pg_relation_size(t) > 0", [list(own)]
+    )
+    for (oid,) in with_pages.fetchall():
+        query = SQL("(SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows)")
+        if counted := ask(connection, query.format(own[oid].name, too_many)):
+            rows[oid] = counted
+    return rows
+
+
+def _read_sequences(connection: psycopg.Connection) -> list[tuple[Composable, int, bool]]:
+    found = connection.execute(
+        "SELECT nspname, relname FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace"
+        " WHERE relkind = 'S' AND relpersistence <> 't'"
+    )
+    names = [Identifier(*name) for name in found]
+    states = [SQL("SELECT last_value, is_called FROM {}").format(name) for name in names]
+    read = connection.execute(SQL(" UNION ALL ").join(states)) if states else ()
+    return [(name, *state) for name, state in zip(names, read, strict=True)]
+
+
+def _lasting_columns(connection: psycopg.Connection) -> Composed:
+    columns = connection.execute(
+        "SELECT attname FROM pg_attribute"
+        " WHERE attrelid = 'pg_class'::regclass AND attnum > 0 AND attname <> ALL(%s)",
+        [list(PASSING)],
+    )
+    return SQL(", ").join(Identifier(name) for (name,) in columns)
 
 
 def _of_each(oids: Sequence[int], expression: Composable) -> Composed:

@@ -7,18 +7,17 @@ was changed the database is cloned anew: correctness comes from the clone, speed
 A session adds to the counters when it ends, or when it is told to: see sessions.py.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, LiteralString, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import generators, waiting
 from psycopg.pq import ExecStatus
-from psycopg.rows import scalar_row
 from psycopg.sql import SQL
 
 from testdb.identity.errors import NotDisposableError
 from testdb.identity.names import parse
-from testdb.postgres.contents import Contents, Seed
+from testdb.postgres.contents import Contents, Seed, ask
 
 SETTINGS: Final[tuple[LiteralString, ...]] = (
     "SET lock_timeout = '100ms'",  # then somebody still holds a lock
@@ -63,9 +62,9 @@ class Resetter:
             NotDisposableError: the server says that it is another database.
         """
         self._connection = connection
-        database = self._ask("SELECT current_database()")
-        if parse(str(database)) is None:
-            raise NotDisposableError(str(database), "a reset deletes its rows")
+        database = ask(connection, SQL("current_database()"))
+        if parse(database) is None:
+            raise NotDisposableError(database, "a reset deletes its rows")
         self.obstacle: str | None = None
         """What stands in the way of a reset, once that is known."""
         self._sent = 0
@@ -78,34 +77,39 @@ class Resetter:
             for setting in SETTINGS:
                 connection.execute(setting)
             self.contents = contents or Contents(connection)
-            self._before = self._look()
+            self._before = self._look(self.contents)
         except psycopg.Error as error:
             self.obstacle = _reason(error)
-        if self._ask("SHOW track_counts") != "on":
+        if ask(connection, SQL("current_setting('track_counts')")) != "on":
             self.obstacle = "the server counts nothing: track_counts is off"
 
     def look(self) -> int:
-        """Look what was changed; returns how many others have a session on the database."""
+        """Look what was changed.
+
+        Returns:
+            How many others have a session on the database; -1 if that cannot be known.
+        """
         try:
-            self._now = self._look()
+            if self.contents:
+                self._now = self._look(self.contents)
+                return self._now.sessions - 1
         except psycopg.Error as error:
             self.obstacle = self.obstacle or _reason(error)
-            return -1
-        return self._now.sessions - 1
+        return -1
 
     def begin(self) -> None:
         """Have the server put the database back, by what the last look found."""
-        if self.obstacle is None:
-            try:
-                self.obstacle = self._begin()
-            except psycopg.Error as error:
-                self.obstacle = _reason(error)
+        self._unless_in_the_way(self._begin)
 
     def finish(self) -> None:
         """Wait until the database is put back."""
-        if self.obstacle is None and self._sent:
+        if self._sent:
+            self._unless_in_the_way(self._finish)
+
+    def _unless_in_the_way(self, step: Callable[[Contents], str | None]) -> None:
+        if self.contents and self.obstacle is None:
             try:
-                self.obstacle = self._finish()
+                self.obstacle = step(self.contents)
             except psycopg.Error as error:
                 self.obstacle = _reason(error)
 
@@ -113,9 +117,9 @@ class Resetter:
         """Close the connection."""
         self._connection.close()
 
-    def _begin(self) -> str | None:
-        before, now, holds = self._before, self._now, self.contents
-        if holds is None or now.database != before.database:
+    def _begin(self, holds: Contents) -> str | None:
+        before, now = self._before, self._now
+        if now.database != before.database:
             return "settings, owner, rights or comment of the database were changed"
         catalogs = _changed(holds.catalogs, before.catalogs, now.catalogs)
         if catalogs and not holds.has_same(self._connection, {name for _, name in catalogs}):
@@ -137,31 +141,23 @@ class Resetter:
             self._connection.pgconn.flush()
         return None
 
-    def _finish(self) -> str | None:
+    def _finish(self, holds: Contents) -> str | None:
         pgconn = self._connection.pgconn
         results = waiting.wait(generators.execute(pgconn), pgconn.socket)
         sent, self._sent = self._sent, 0
         for result in results:
             if result.status == ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(result)
-        is_disturbed = (
-            self.contents is not None
-            and self.contents.has_triggers
-            and results[-1].get_value(0, 0) != b"f"
-        )
+        is_disturbed = holds.has_triggers and results[-1].get_value(0, 0) != b"f"
         is_refilled = all(seed.is_complete(self._connection) for seed in self._refilled)
         if len(results) != sent or is_disturbed or not is_refilled:
             return "rows cannot be put back: a trigger or a rule is in the way"
         if self._refilled:
-            self._before = self._look()
+            self._before = self._look(holds)
         return None
 
-    def _look(self) -> Look:
-        looking = self.contents.look if self.contents else b""
-        return Look(*self._connection.execute(looking, prepare=True).fetchall()[0])
-
-    def _ask(self, query: LiteralString) -> object:
-        return self._connection.cursor(row_factory=scalar_row).execute(query).fetchone()
+    def _look(self, holds: Contents) -> Look:
+        return Look(*self._connection.execute(holds.look, prepare=True).fetchall()[0])
 
 
 Thing = TypeVar("Thing")

@@ -34,11 +34,11 @@ FLUSH: Final = b"SELECT pg_stat_force_next_flush(), false"
 
 
 class Session(NamedTuple):
-    """A session as the server shows it. Of another role's it may hide state and opener."""
+    """A session as the server shows it."""
 
     pid: int
-    state: str | None
-    opener: str | None
+    state: str
+    opener: str
     """Its application_name."""
 
     def describe(self) -> str:
@@ -100,7 +100,7 @@ def end_left_open(
     *,
     ours: str,
     pooled: str,
-    is_served: bool = False,
+    is_served: bool,
 ) -> list[str]:
     """Clean the sessions that stay on databases, and end those that somebody forgot to close.
 
@@ -164,7 +164,7 @@ def clean(databases: Collection[str], pooled: str) -> set[int]:
     """
     sent, may_stay = [], set()
     for opened in _open(databases, pooled):
-        pgconn, holder, idle = opened.pgconn, _holders.get(opened.pgconn), is_idle(opened.pgconn)
+        pgconn, holder, idle = opened.pgconn, _holders.get(opened.pgconn), _is_idle(opened.pgconn)
         if holder is Holder.TEST or (holder is None and not opened.by_service):
             continue
         if idle and holder is Holder.POOL and pgconn in _set_up:
@@ -211,16 +211,16 @@ def _receive(pgconn: PGconn) -> None:
 def close(databases: Collection[str], pooled: str) -> None:
     """Close what this process has in pools to databases that are about to go."""
     for opened in _open(databases, pooled):
-        if is_idle(opened.pgconn):  # else a thread may be using it; the server will end it
+        if _is_idle(opened.pgconn):  # else a thread may be using it; the server will end it
             opened.pgconn.finish()
 
 
 def are_idle(databases: Collection[str], pooled: str) -> bool:
     """Tell whether no session that this process has in a pool is in a transaction."""
-    return all(is_idle(opened.pgconn) for opened in _open(databases, pooled))
+    return all(_is_idle(opened.pgconn) for opened in _open(databases, pooled))
 
 
-def is_idle(pgconn: PGconn) -> bool:
+def _is_idle(pgconn: PGconn) -> bool:
     """Tell whether a session is in no transaction."""
     return pgconn.transaction_status == TransactionStatus.IDLE
 

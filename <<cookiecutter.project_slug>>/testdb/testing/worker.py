@@ -218,12 +218,13 @@ class WorkerDatabases:
             self._run.drop(databases, over)
             raise
 
-    async def clean(self, databases: DatabaseSet) -> None:
-        """Clean the service's connections when its own tasks are, for a moment, in no transaction.
+    async def clean(self) -> None:
+        """Wait, for half a second at most, until the service is in no transaction; then clean.
 
-        Afterwards these may use one that the test has used, and that could not be cleaned then.
+        Call it when a test has ended. Later the service's own tasks may use a connection that the
+        test has used, and such a one cannot be cleaned.
         """
-        names = [str(name) for name in databases.names.values()]
+        names = self._lent[IsolationMode.RESET].names
         deadline = time.monotonic() + sessions.GRACE_SECONDS
         while not sessions.are_idle(names, SERVICE):
             if time.monotonic() > deadline:
@@ -242,15 +243,17 @@ class WorkerDatabases:
                 self._refusal = refusal
                 raise
 
-    def _drop(self, unused: Resettable) -> None:
+    def _disconnect(self, unused: Resettable) -> None:
         unused.close()
         self.engines.dispose(unused.databases)
+
+    def _drop(self, unused: Resettable) -> None:
+        self._disconnect(unused)
         self._lease.renew()
         self._run.drop(unused.databases, self._lease.connection)
 
     def _keep(self, used: Resettable, isolation: Isolation) -> None:
-        used.close()
-        self.engines.dispose(used.databases)
+        self._disconnect(used)
         role = None
         if isolation.mode is not IsolationMode.CLONE:  # its name is used again
             role = f"{self._role}k{next(self._serial)}"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from testdb.processes.service import Service, start_service
+from testdb.processes.service import Service, client_of, start_service
 from testdb.runs.run import Run
 from testdb.testing.isolation import Isolation, IsolationMode
 from testdb.testing.worker import WorkerDatabases
@@ -42,5 +42,5 @@ def service(
 @pytest.fixture
 def http(service: Service) -> Iterator[httpx.Client]:
     """Call the service over the network."""
-    with httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client:
+    with client_of(service) as client:
         yield client

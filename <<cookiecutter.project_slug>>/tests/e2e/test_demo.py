@@ -2,11 +2,9 @@
 
 import asyncio
 
-import httpx
-
 from testdb.adapter import fill, settings
 from testdb.identity.disposable import Kind
-from testdb.processes.service import start_service
+from testdb.processes.service import client_of, start_service
 from testdb.runs.run import Run
 
 
@@ -15,7 +13,7 @@ def test_demo_data_shows_in_the_service(run: Run, worker: str) -> None:
         asyncio.run(fill(settings(databases.urls)))
         with (
             start_service(databases) as service,
-            httpx.Client(base_url=service.url, timeout=30, trust_env=False) as client,
+            client_of(service) as client,
         ):
             users, candles = client.get("/users").json(), client.get("/candles/BTCUSD").json()
     assert [user["name"] for user in users] == ["Ada", "Grace", "Katherine"]
