@@ -8,7 +8,7 @@ A session adds to the counters when it ends, or when it is told to: see sessions
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, LiteralString, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import psycopg
 from psycopg import generators, waiting
@@ -17,12 +17,10 @@ from psycopg.sql import SQL
 
 from testdb.identity.errors import NotDisposableError
 from testdb.identity.names import parse
-from testdb.postgres.contents import Contents, Seed, ask
+from testdb.postgres.contents import Contents, Seed
 
-SETTINGS: Final[tuple[LiteralString, ...]] = (
-    "SET lock_timeout = '100ms'",  # then somebody still holds a lock
-    "SET stats_fetch_consistency = 'none'",
-)
+LOCK_MILLISECONDS: Final = 100
+"""How long a reset waits for a lock: after that, somebody still holds it."""
 SCHEMA_CHANGED: Final = "the schema was changed"
 FLUSH: Final = "SELECT pg_stat_force_next_flush()"
 """Has a session add to the counters as soon as it is idle."""
@@ -62,7 +60,12 @@ class Resetter:
             NotDisposableError: the server says that it is another database.
         """
         self._connection = connection
-        database = ask(connection, SQL("current_database()"))
+        database, counts, *_ = connection.execute(
+            "SELECT current_database(), current_setting('track_counts'),"
+            " set_config('lock_timeout', %s, false),"
+            " set_config('stats_fetch_consistency', 'none', false)",
+            [str(LOCK_MILLISECONDS)],
+        ).fetchall()[0]
         if parse(database) is None:
             raise NotDisposableError(database, "a reset deletes its rows")
         self.obstacle: str | None = None
@@ -74,13 +77,11 @@ class Resetter:
         """None if they cannot be read."""
         self._before = self._now = Look(1, [], [], [], [], "", [])
         try:
-            for setting in SETTINGS:
-                connection.execute(setting)
             self.contents = contents or Contents(connection)
             self._before = self._look(self.contents)
         except psycopg.Error as error:
             self.obstacle = _reason(error)
-        if ask(connection, SQL("current_setting('track_counts')")) != "on":
+        if counts != "on":
             self.obstacle = "the server counts nothing: track_counts is off"
 
     def look(self) -> int:

@@ -101,7 +101,8 @@ class Server:
             pid, opened, *_ = connection.execute(
                 "SELECT pg_backend_pid(), current_database(),"
                 " set_config('datestyle', 'ISO', false), ARRAY("
-                " SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s))",
+                " SELECT set_config(name, '0', false) FROM unnest(%s::text[]) name"
+                " WHERE current_setting(name, true) <> '0')",  # no version has them all
                 [TIMEOUTS],
             ).fetchall()[0]
         except psycopg.Error as error:

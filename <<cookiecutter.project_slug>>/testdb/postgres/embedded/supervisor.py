@@ -23,7 +23,6 @@ from typing import IO, Final
 
 import psycopg
 
-from testdb.postgres import catalog
 from testdb.postgres.embedded import server
 from testdb.postgres.embedded.home import (
     PROGRAMS,
@@ -267,6 +266,8 @@ def _stop_when_unused(home: Home, postgres: subprocess.Popen[bytes], socket: Pat
 
 
 def _somebody_keeps_a_database(socket: Path) -> bool:
+    from testdb.postgres import catalog  # nobody waits for this import, as for one at the start
+
     try:
         with server.connect(socket) as connection:
             connection.execute(f"SET statement_timeout = '{LOOK_SECONDS}s'")
