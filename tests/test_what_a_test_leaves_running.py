@@ -55,9 +55,13 @@ seen = []
 async def listen(url):
     global listening
     given = url.translate_connect_args(database="dbname", username="user") | url.query
-    async with await psycopg.AsyncConnection.connect(**given, autocommit=True) as listening:
-        await listening.execute("LISTEN news")
-        yield
+    async with await psycopg.AsyncConnection.connect(**given, autocommit=True) as connection:
+        await connection.execute("LISTEN news")
+        listening = connection
+        try:
+            yield
+        finally:
+            listening = None
 
 
 async def work(databases):
