@@ -4,9 +4,10 @@ from typing import Final
 
 import pytest
 
-from harness.external import ExternalServer, spellings_of_the_password
+from harness.external import ROLE, ExternalServer, spellings_of_the_password
 from harness.parameters import LOGICAL, SESSIONS, two_by_default
 from harness.project import NewProject, Project
+from harness.suite import audit, write
 
 USERS: Final = "tests/integration/test_users.py"
 SHOWS = '''"""Shows the arguments of all processes, and fails, which shows the service's log."""
@@ -24,6 +25,19 @@ with service_client(__file__):
                 print(command)
     raise ValueError("no luck")
 '''
+
+WAITS: Final = """
+import time
+
+import pytest
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_waits(run, databases, number):
+    time.sleep(1)
+    assert run.connection.execute("SELECT 1").fetchall() == [(1,)]
+    assert run.renewed == 0
+"""
 
 
 @two_by_default
@@ -51,6 +65,19 @@ def test_an_external_server_is_used_and_left_as_it_was(
     assert left_alone(external_server) == before
     for outcome in said:
         outcome.expect_none_of(*spellings_of_the_password())
+
+
+def test_timeouts_of_the_role_end_no_connection_that_waits(
+    project: Project, external_server: ExternalServer
+) -> None:
+    with external_server.connect() as connection:
+        connection.execute(f"ALTER ROLE {ROLE} SET idle_session_timeout = '300ms'".encode())
+        try:
+            done = project.run("pytest", write(project, WAITS))
+        finally:
+            connection.execute(f"ALTER ROLE {ROLE} RESET idle_session_timeout".encode())
+    done.expect("2 passed").expect_none_of("cloned anew")
+    assert audit(done)["left"] == 0
 
 
 def left_alone(server: ExternalServer) -> dict[int, str]:
