@@ -66,7 +66,7 @@ async def worker_app(worker_databases: WorkerDatabases) -> AsyncIterator[FastAPI
 
 @pytest.fixture
 async def app(
-    databases: DatabaseSet,  # before the app: what that writes at its end is undone too
+    databases: DatabaseSet,  # ends after the app, whose last writes are undone too
     worker_app: FastAPI,
     worker_databases: WorkerDatabases,
     isolation: Isolation,

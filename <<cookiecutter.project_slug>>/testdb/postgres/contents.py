@@ -6,10 +6,9 @@ them once.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import psycopg
-from psycopg.rows import scalar_row
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 REFILL_ROWS: Final = 1000
@@ -113,13 +112,10 @@ class Contents:
         self._references = connection.execute(
             "SELECT conrelid, confrelid FROM pg_constraint WHERE contype = 'f'"
         ).fetchall()
-        self.has_triggers = ask(
-            connection,
-            SQL(
-                "EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal) OR"
-                " EXISTS (SELECT FROM pg_rewrite WHERE ev_class >= 16384 AND ev_type <> '1')"
-            ),
-        )
+        (self.has_triggers,) = connection.execute(
+            "SELECT EXISTS (SELECT FROM pg_trigger WHERE NOT tgisinternal) OR"
+            " EXISTS (SELECT FROM pg_rewrite WHERE ev_class >= 16384 AND ev_type <> '1')"
+        ).fetchall()[0]
         self._sequences = _read_sequences(connection)
         self.catalogs = connection.execute(
             "SELECT oid, relname FROM pg_class"
@@ -213,12 +209,6 @@ class Contents:
         return query.format(row, Identifier(catalog), condition)
 
 
-def ask(connection: psycopg.Connection, expression: Composable) -> Any:  # noqa: ANN401  whatever the expression gives
-    """Ask for the value of one expression."""
-    cursor = connection.cursor(row_factory=scalar_row)
-    return cursor.execute(SQL("SELECT {}").format(expression)).fetchone()
-
-
 def _read_tables(connection: psycopg.Connection) -> list[Table]:
     found = connection.execute(
         "SELECT c.oid, nspname, relname,"
@@ -243,8 +233,9 @@ def _count_rows(connection: psycopg.Connection, tables: Sequence[Table]) -> dict
         "SELECT t FROM unnest(%s::oid[]) t WHERE pg_relation_size(t) > 0", [list(own)]
     )
     for (oid,) in with_pages.fetchall():
-        query = SQL("(SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows)")
-        if counted := ask(connection, query.format(own[oid].name, too_many)):
+        query = SQL("SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows")
+        (counted,) = connection.execute(query.format(own[oid].name, too_many)).fetchall()[0]
+        if counted:
             rows[oid] = counted
     return rows
 

@@ -45,7 +45,7 @@ WATCH_SECONDS: Final = 1.0
 in_service: Final[ContextVar[bool]] = ContextVar("in_service", default=False)
 """True where the service's lifespan runs in this process, and in the asyncio tasks that it begins.
 
-What a connection is used for elsewhere, a test does.
+Whoever uses a connection anywhere else is a test.
 """
 
 

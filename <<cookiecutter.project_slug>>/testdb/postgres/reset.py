@@ -36,7 +36,7 @@ class Look(NamedTuple):
     written: Sequence[int]
     """Rows of each other table."""
     files: Sequence[int]
-    """Of those: TRUNCATE and REFRESH count no rows, and give a table a new file."""
+    """The file of each of these: TRUNCATE and REFRESH count no rows, but change it."""
     catalogs: Sequence[int]
     database: str
     moved: Sequence[int]

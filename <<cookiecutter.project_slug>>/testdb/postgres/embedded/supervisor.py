@@ -266,7 +266,7 @@ def _stop_when_unused(home: Home, postgres: subprocess.Popen[bytes], socket: Pat
 
 
 def _somebody_keeps_a_database(socket: Path) -> bool:
-    from testdb.postgres import catalog  # nobody waits for this import, as for one at the start
+    from testdb.postgres import catalog  # late: a run waits for what is imported at the start
 
     try:
         with server.connect(socket) as connection:
