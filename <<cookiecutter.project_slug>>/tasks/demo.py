@@ -1,11 +1,14 @@
 """The demo: what it is made of, and how it goes."""
 
 import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.tasks import task
 
-from testdb.adapter import PACKAGE
+from tasks.reporting import errors_as_exit
+from testdb.adapter import LOGICAL, PACKAGE, alembic_config
 from testdb.identity.project import ROOT
 
 MARK = "# demo"
@@ -46,13 +49,18 @@ FILES = (
 
 @task
 def remove(_: Context) -> None:
-    """Delete the demo; users and health stay, to copy from."""
-    for pattern in FILES:
-        for path in ROOT.glob(pattern):
-            path.unlink()
-            print(f"deleted {path.relative_to(ROOT)}")
-            if not any(path.parent.iterdir()):  # git keeps no empty directory
-                (path.parent / ".gitkeep").touch()
+    """Delete the demo; users and health stay, to copy from, and your own migrations."""
+    from testdb.runs.migration_errors import one_message
+
+    files = [path for pattern in FILES for path in ROOT.glob(pattern)]
+    for logical in LOGICAL:
+        with errors_as_exit(), one_message(logical):
+            _relink(logical, files)
+    for path in files:
+        path.unlink()
+        print(f"deleted {path.relative_to(ROOT)}")
+        if not any(path.parent.iterdir()):  # git keeps no empty directory
+            (path.parent / ".gitkeep").touch()
     for path in (path for pattern in MARKED for path in ROOT.glob(pattern)):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if MARK not in line]
@@ -60,3 +68,36 @@ def remove(_: Context) -> None:
             text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept))  # as the formatter has it
             path.write_text(text, encoding="utf-8")
             print(f"changed {path.relative_to(ROOT)}")
+
+
+def _relink(logical: str, files: list[Path]) -> None:
+    """Have the migrations that stay follow what stays of those before them."""
+    from alembic.script import ScriptDirectory
+    from alembic.util import to_tuple
+
+    scripts = ScriptDirectory.from_config(alembic_config(logical))
+    every = list(scripts.walk_revisions())
+    gone = {script.revision for script in every if Path(script.path) in files}
+
+    def staying(revisions: Iterable[str]) -> Iterator[str]:
+        for revision in revisions:
+            if revision in gone:
+                script = scripts.get_revision(revision)
+                yield from staying(to_tuple(script.down_revision, default=()))
+            else:
+                yield revision
+
+    for script in every:
+        before = to_tuple(script.down_revision, default=())
+        if script.revision in gone or gone.isdisjoint(before):
+            continue
+        found = set(staying(before))
+        for revision in tuple(found):  # one that comes before another of them is not named
+            older = scripts.iterate_revisions(revision, "base")
+            found -= {script.revision for script in older} - {revision}
+        value = tuple(sorted(found)) if len(found) > 1 else next(iter(found), None)
+        line = "down_revision = " + repr(value).replace("'", '"')
+        path = Path(script.path)
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub("^down_revision.*", line, text, flags=re.MULTILINE), "utf-8")
+        print(f"changed {path.relative_to(ROOT)}")
