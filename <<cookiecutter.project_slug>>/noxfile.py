@@ -12,7 +12,7 @@ import nox
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "typecheck", "unit", "integration", "e2e", "examples"]
+nox.options.sessions = ["lint", "typecheck", "unit", "integration", "e2e"]
 
 PYPROJECT = Path("pyproject.toml")
 CLEANUP_SECONDS = 30

@@ -16,7 +16,7 @@ if OUTPUT_DIR:  # empty when cruft generates a project to compare it with
 
     cd << cookiecutter.project_slug >>
     git init && git add --all && git commit --message "Start from cookiecutter-testdb"
-    nox                            # lint, types, and all four kinds of tests
+    nox                            # lint, types, unit, integration and e2e tests
     nox -s dev                     # make .venv, then: . .venv/bin/activate && invoke --list
 """
     )

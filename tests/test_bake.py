@@ -90,6 +90,30 @@ BREACHES = {
     ),
 }
 """Imports that must not be: where, what, and the contract that forbids it."""
+UNTYPED = """import pytest
+
+from my_service.users import User
+
+
+def make_user(name, *, password="secret"):
+    return User(email=f"{name}@example.com", name=f"{name} {password}")
+
+
+@pytest.fixture
+async def ada(session):
+    user = make_user("ada")
+    session.add(user)
+    await session.commit()
+    return user
+
+
+class TestUsers:
+    @pytest.mark.parametrize("limit,count", [(1, 1), (10, 1)])
+    async def test_list(self, client, ada, limit, count):
+        answer = await client.get("/users", params={"limit": limit})
+        assert len(answer.json()) == count
+"""
+"""Tests as people write them: without types, docstrings and tuples of names."""
 OF_POSTGRESQL = re.compile(r"psycopg|\bpg_|\b(SELECT|ALTER|CREATE|DROP|COMMENT ON) ")
 """SQL, and what only PostgreSQL understands."""
 
@@ -224,6 +248,14 @@ def test_the_answers_arrive_as_they_were_given(bake: Bake) -> None:
 def test_it_is_formatted_and_linted_as_generated(project: Project) -> None:
     project.run("ruff", "format", "--check")
     project.run("ruff", "check")
+
+
+@pytest.mark.parametrize("kind", ["one"])
+def test_a_test_needs_neither_types_nor_docstrings(project: Project) -> None:
+    project.write("tests/integration/test_untyped.py", UNTYPED)
+    project.run("ruff", "check")
+    project.run("ruff", "format", "--check")
+    project.check_types()
 
 
 @differ

@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 import httpx
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 
 
 def test_concurrent_registrations_create_one_user(http: httpx.Client) -> None:

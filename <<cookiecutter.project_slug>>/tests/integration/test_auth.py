@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from <<cookiecutter.package_name>>.auth import Credential, Login, MailToken
 
-PASSWORD = "correct horse battery staple"  # noqa: S105
+PASSWORD = "correct horse battery staple"
 ADA = {"email": "ada@example.com", "password": PASSWORD}
 
 
