@@ -173,14 +173,20 @@ def migrate(_: Context, name: str = "") -> None:
             print(f"{entry.name} is at the newest revision.")
 
 
-@task(help={"message": "what it does", "logical": "of which logical database"})
-def revision(_: Context, message: str, logical: str = LOGICAL[0]) -> None:
+@task(
+    help={
+        "message": "what it does",
+        "logical": "of which logical database",
+        "empty": "to change data in: it does nothing yet",
+    }
+)
+def revision(_: Context, message: str, logical: str = LOGICAL[0], empty: bool = False) -> None:
     """Write the migration that the models are ahead by."""
     from testdb.runs import migration_check
     from testdb.runs.run import start
 
     with errors_as_exit(), start() as run:
-        migration_check.write_revision(run, logical, message)
+        migration_check.write_revision(run, logical, message, empty=empty)
 
 
 @task(help={"name": "which database; without it the newest that db.create made"})

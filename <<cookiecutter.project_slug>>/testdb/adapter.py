@@ -106,11 +106,11 @@ def upgrade(logical: str, connection: Connection) -> None:
     migrations.upgrade(logical, connection)
 
 
-def revise(logical: str, connection: Connection, message: str) -> None:
-    """Write a migration that makes of a migrated database what the models describe."""
+def revise(logical: str, connection: Connection, message: str, *, empty: bool) -> Path | None:
+    """Write a migration that makes of a migrated database what the models describe, or none."""
     from <<cookiecutter.package_name>> import migrations
 
-    migrations.revise(logical, connection, message)
+    return migrations.revise(logical, connection, message, empty=empty)
 
 
 def source_files() -> Iterable[Path]:

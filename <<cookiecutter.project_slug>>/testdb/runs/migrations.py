@@ -8,7 +8,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from sqlalchemy import URL, NullPool, create_engine
-from sqlalchemy.exc import SQLAlchemyError
 
 from testdb.adapter import MIGRATIONS, migration_files, mismatch, source_files, upgrade
 from testdb.identity.errors import LifecycleError
@@ -28,18 +27,13 @@ def migrate(logical: str, url: URL) -> None:
     Raises:
         LifecycleError: the migrations fail, or the adapter does not fit the service.
     """
-    from alembic.util import CommandError  # most runs find their templates built
+    from testdb.runs.migration_errors import one_message  # most runs find their templates built
+    from testdb.runs.revisions import check_revisions
 
     check_adapter()
-    try:
-        with create_engine(url, poolclass=NullPool).connect() as connection:
-            upgrade(logical, connection)
-    except (SQLAlchemyError, CommandError) as error:
-        msg = (
-            f"The migrations of the logical database {logical} fail: {error} "
-            f"Correct them in {MIGRATIONS / logical}."
-        )
-        raise LifecycleError(msg) from error
+    check_revisions(logical)
+    with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
+        upgrade(logical, connection)
 
 
 def check_adapter() -> None:

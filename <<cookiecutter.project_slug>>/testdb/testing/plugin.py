@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -63,6 +64,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help=f"keep the databases of tests that fail for {KEPT_DAYS:g} days, to look at them",
     )
+    group.addoption(
+        "--no-migration-check",
+        action="store_true",
+        help="put off the migration that changed models need; where CI is set, it is needed",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,22 +92,24 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     code = migrations.fingerprint()
     is_checked = cache is not None and cache.get(CHECKED, None) == code
     try:
-        if not is_checked:
-            from testdb.runs import migration_check
-
-            migration_check.check_heads()
         run = join_run(config)
         config.stash[_AUDIT] = Audit(catalog.roles(run.connection))
         needed = _workers(config) * CONNECTIONS_PER_WORKER
         run.server.check_connection_limit(run.connection, needed)
         for logical in LOGICAL:
             run.template(logical)
-        if not is_checked:
+        if not (is_checked or _puts_off_check(config)):
+            from testdb.runs import migration_check
+
             migration_check.check_models(run)
             if cache is not None:
                 cache.set(CHECKED, code)
     except (LifecycleError, Error) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def _puts_off_check(config: pytest.Config) -> bool:
+    return config.option.no_migration_check and not os.environ.get("CI")
 
 
 def _workers(config: pytest.Config) -> int:
@@ -124,10 +132,11 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     ready = ", ".join(run.template(logical).describe() for logical in LOGICAL)
     databases = f"{_workers(config)} x {' + '.join(LOGICAL)}"
+    check = ", migrations are not checked" if _puts_off_check(config) else ""
     return [
         f"testdb: {run.server.describe(run.connection)}",
         f"testdb: run {run.id}; {ready}",
-        f"testdb: databases {databases}, isolation {IsolationMode.RESET} unless marked",
+        f"testdb: databases {databases}, isolation {IsolationMode.RESET} unless marked{check}",
     ]
 
 

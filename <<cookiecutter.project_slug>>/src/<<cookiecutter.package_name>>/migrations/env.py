@@ -1,13 +1,24 @@
-"""Run by Alembic, never imported: migrates on the connection that `alembic_config` was given."""
+"""Run by Alembic, never imported: migrates over the connection that `alembic_config` was given."""
 
+from contextlib import nullcontext
+
+import alembic_postgresql_enum  # noqa: F401  compares enums, and drops their types in a downgrade
 from alembic import context
 
 import <<cookiecutter.package_name>>.app  # noqa: F401  every model must be known to its metadata
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
+from <<cookiecutter.package_name>>.migrations import connect
 
-attributes = context.config.attributes
-context.configure(
-    connection=attributes["connection"], target_metadata=LOGICAL_DATABASES[attributes["logical"]]
-)
-with context.begin_transaction():
-    context.run_migrations()
+logical, given = (context.config.attributes[name] for name in ("logical", "connection"))
+is_offline = context.is_offline_mode()  # --sql: statements for others to run
+
+with nullcontext(given) if given or is_offline else connect(logical) as connection:
+    context.configure(
+        connection,
+        dialect_name="postgresql",
+        literal_binds=is_offline,
+        target_metadata=LOGICAL_DATABASES[logical],
+        compare_server_default=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,140 @@
+"""What `invoke db.revision` and Alembic's own command line write needs no mending."""
+
+from pathlib import Path
+from typing import Final
+
+import psycopg
+import pytest
+
+from harness.external import ExternalServer
+from harness.project import Project
+
+HEALTH: Final = "tests/integration/test_health.py"
+MIGRATIONS: Final = "src/my_service/migrations/main"
+ALEMBIC: Final = ("python", "-m", "my_service.migrations")
+ORDERS: Final = '''"""Orders."""
+
+import enum
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import Enum, ForeignKey
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_service.databases import MainBase
+
+router = APIRouter()
+
+
+class Status(enum.Enum):
+    """How far an order is."""
+
+    OPEN = "open"
+    PAID = "paid"
+
+
+class Order(MainBase):
+    """An order."""
+
+    __tablename__ = "orders"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    status: Mapped[Status] = mapped_column(Enum(Status, name="order_status"))
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
+'''
+WAITS: Final = '''"""Waits for the test."""
+
+from alembic import op
+
+revision = "9999"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.execute("SELECT pg_advisory_xact_lock(1)")
+
+
+def downgrade() -> None: ...
+'''
+
+
+def written(project: Project) -> list[Path]:
+    """List the migrations that are not the demo's."""
+    return sorted((project / MIGRATIONS).glob("[!0]*.py"))
+
+
+def test_a_feature_with_an_enum_goes_from_model_to_migration(project: Project) -> None:
+    project.write("src/my_service/orders.py", ORDERS)
+    unknown = project.run("invoke", "db.revision", "add orders", code=1)
+    unknown.expect("there is nothing to write", "nothing has imported", "my_service.orders")
+    assert written(project) == []
+
+    project.replace(
+        "src/my_service/app.py", "    users,\n)\nfrom", "    orders,\n    users,\n)\nfrom"
+    )
+    project.run("invoke", "db.revision", "add orders")
+    project.run("ruff", "check", "src/my_service/migrations")
+    project.run("ruff", "format", "--check", "src/my_service/migrations")
+    project.run("pytest", HEALTH)  # it was undone and made again: the type goes with its table
+    enum = 'sa.Enum("OPEN", "PAID", name="order_status").drop('
+    assert enum in written(project)[0].read_text()
+
+    project.replace("src/my_service/orders.py", 'PAID = "paid"', 'PAID = "paid"\n    LATE = "late"')
+    project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR).expect("new_value='LATE'")
+
+
+def test_an_empty_migration_is_lint_clean_and_a_failed_one_leaves_no_file(project: Project) -> None:
+    refused = project.run("invoke", "db.revision", 'it\'s """quoted"""', "--empty", code=1)
+    refused.expect("Nothing was written.").expect_none_of("Traceback")
+    assert written(project) == []
+    project.run("invoke", "db.revision", "fill nicknames", "--empty")
+    assert "Fill nicknames." in written(project)[0].read_text()
+    project.run("ruff", "check")
+    project.run("ruff", "format", "--check")
+
+
+def test_two_branches_never_collide_and_alembic_merges_them(project: Project) -> None:
+    project.run("invoke", "db.revision", "mine", "--empty")
+    (mine,) = written(project)
+    mine.rename(project / "mine")
+    project.run("invoke", "db.revision", "theirs", "--empty")
+    (project / "mine").rename(mine)
+    heads = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR).expect("have 2 heads")
+    merge = heads.find(r'^python -m my_service.migrations (main merge heads) --message "merge"$')
+    project.run(*ALEMBIC, *merge[1].split(), "--message", "merge")
+    project.run("ruff", "check", "src/my_service/migrations")
+    project.run("pytest", HEALTH)
+    project.run(*ALEMBIC, "main", "heads").find(r"^\w+ \(head\)$")
+    project.run(*ALEMBIC, "main", "history").expect("(mergepoint), Merge.")
+    project.run(*ALEMBIC, "main", "upgrade", "head", "--sql").expect("CREATE TABLE users")
+
+
+def test_deployments_migrate_one_after_the_other(
+    project: Project, external_server: ExternalServer
+) -> None:
+    """Three begin at once; the first waits in the middle until all of them are connected."""
+    project.write(f"{MIGRATIONS}/9999_waits.py", WAITS)
+    with external_server.database("deployed"):
+        variables = {"MY_SERVICE_DATABASE_URLS__MAIN": f"{external_server.url}/deployed"}
+        with external_server.connect("deployed") as gate:
+            gate.execute("SELECT pg_advisory_lock(1)")
+            running = [project.start(*ALEMBIC, env=variables) for _ in range(3)]
+            project.wait_for(running[0], lambda: sessions(gate) == [6, 1], "to connect and wait")
+        for program in running:
+            project.finish(program)
+        project.run(*ALEMBIC, "main", "current", env=variables).expect("9999 (head)")
+        project.run(*ALEMBIC, "main", "downgrade", "0001", env=variables)
+        project.run(*ALEMBIC, "main", "current", env=variables).expect("0001")
+
+
+def sessions(connection: psycopg.Connection) -> list[int]:
+    """Count the sessions of programs in a database, and those of them that wait for the gate."""
+    row = connection.execute(
+        "SELECT count(*), count(*) FILTER (WHERE wait_event = 'advisory') FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        " AND backend_type = 'client backend'"
+    ).fetchone()
+    assert row
+    return list(row)
