@@ -59,6 +59,10 @@ ENV_PREFIX: Final = "<< cookiecutter.package_name | upper >>_"
 """How the variables begin that the service reads its settings from."""
 SERVICE: Final = "service"
 """The application_name of the service's sessions where it runs in the process of the tests."""
+SETTINGS: Final[Mapping[str, str]] = {
+    "development_mailbox": "true",  # demo
+}
+"""Settings of the service besides its databases, in tests, examples and tasks."""
 HEALTH: Final = "/health"
 """The path that answers without an error when the service is ready."""
 
@@ -70,10 +74,13 @@ def mismatch() -> str | None:
 
     if PREFIX != ENV_PREFIX:
         return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
-    if set(LOGICAL_DATABASES) != set(LOGICAL):
+    if missing := LOGICAL_DATABASES.keys() - set(LOGICAL):
+        folders = ", ".join(str(MIGRATIONS / logical) for logical in sorted(missing))
+        return f"LOGICAL_DATABASES names what has no folder of migrations: mkdir {folders}"
+    if extra := set(LOGICAL) - LOGICAL_DATABASES.keys():
         return (
-            f"LOGICAL_DATABASES has rows for {', '.join(LOGICAL_DATABASES)}, and there are folders "
-            f"for {', '.join(LOGICAL)} in {MIGRATIONS}. A logical database is one of each."
+            f"{MIGRATIONS} has a folder for {', '.join(sorted(extra))}, and LOGICAL_DATABASES has "
+            "no row. Add the row, or delete the folder."
         )
     return None
 
@@ -133,19 +140,15 @@ def settings(urls: Mapping[str, URL]) -> Settings:
         logical: url.update_query_dict({"application_name": SERVICE})
         for logical, url in urls.items()
     }
-    return Settings(
-        database_urls={logical: SecretStr(str(url)) for logical, url in labelled.items()},
-        development_mailbox=True,  # demo
-    )
+    secrets = {logical: SecretStr(str(url)) for logical, url in labelled.items()}
+    return Settings.model_validate({"database_urls": secrets, **SETTINGS})
 
 
 def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     """Spell the settings as environment variables."""
-    prefix = f"{ENV_PREFIX}DATABASE_URLS__"
-    return {
-        **{f"{prefix}{logical.upper()}": str(url) for logical, url in urls.items()},
-        f"{ENV_PREFIX}DEVELOPMENT_MAILBOX": "true",  # demo
-    }
+    databases = {f"database_urls__{logical}": str(url) for logical, url in urls.items()}
+    every = {**databases, **SETTINGS}
+    return {f"{ENV_PREFIX}{name}".upper(): value for name, value in every.items()}
 
 
 @contextmanager
