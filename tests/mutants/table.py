@@ -26,6 +26,10 @@ MODELS: Final = (
     "test_migrations.py"
     "::test_models_that_disagree_with_migrations_are_told_once_before_the_first_test"
 )
+WRONG_MIGRATION: Final = "test_mistakes_in_migrations.py::test_a_wrong_migration_is_one_message"
+MIGRATIONS: Final = "src/<<cookiecutter.package_name>>/migrations"
+ENUM: Final = "test_writing_migrations.py::test_a_feature_with_an_enum_goes_from_model_to_migration"
+DEPLOYMENTS: Final = "test_writing_migrations.py::test_deployments_migrate_one_after_the_other"
 TWO_WORKERS: Final = (
     "test_parallel_runs.py"
     "::test_two_workers_commit_the_same_email_at_the_same_time_and_db_list_shows_both"
@@ -529,6 +533,82 @@ MUTANTS: Final = {
             "if len(heads) > 1:",
             "if len(heads) > 2:",
             "test_migrations.py::test_two_heads_are_told_once_before_the_first_test",
+        ),
+    ),
+    "A wrong migration is one message before any test: file, line, what to do": (
+        Mutant(
+            "nobody looks for the line",
+            "testdb/runs/migration_errors.py",
+            "for folder in (MIGRATIONS, PACKAGE):",
+            "for folder in ():",
+            WRONG_MIGRATION,
+        ),
+        Mutant(
+            "only what SQLAlchemy raises is explained",
+            "testdb/runs/migration_errors.py",
+            "except Exception as error:",
+            "except DBAPIError as error:",
+            WRONG_MIGRATION,
+        ),
+        Mutant(
+            "two files may have one revision",
+            "testdb/runs/revisions.py",
+            "if other != path:",
+            "if False:",
+            WRONG_MIGRATION,
+        ),
+        Mutant(
+            "no migration is undone",
+            "testdb/runs/migration_check.py",
+            'command.downgrade(config, "base")',
+            "pass",
+            WRONG_MIGRATION,
+        ),
+        Mutant(
+            "a downgrade is undone within a transaction",
+            "testdb/runs/migration_check.py",
+            "    connection.rollback()",
+            "    pass",
+            "test_mistakes_in_migrations.py::test_an_autocommit_block_can_be_undone",
+        ),
+        Mutant(
+            "CI puts off what models lack",
+            "testdb/testing/plugin.py",
+            ' and not os.environ.get("CI")',
+            "",
+            "test_mistakes_in_migrations.py"
+            "::test_what_models_lack_is_shown_as_the_migration_that_would_be_written",
+        ),
+    ),
+    "What `invoke db.revision` writes needs no mending; deployments migrate one after the other": (
+        Mutant(
+            "a type stays behind",
+            f"{MIGRATIONS}/env.py",
+            "import alembic_postgresql_enum  #",
+            "#",
+            ENUM,
+        ),
+        Mutant(
+            "a migration is written that does nothing",
+            f"{MIGRATIONS}/__init__.py",
+            "scripts.clear()",
+            "pass",
+            ENUM,
+        ),
+        Mutant(
+            "a migration that fails is left behind",
+            f"{MIGRATIONS}/__init__.py",
+            "path.unlink()",
+            "pass",
+            "test_writing_migrations.py"
+            "::test_an_empty_migration_is_lint_clean_and_a_failed_one_leaves_no_file",
+        ),
+        Mutant(
+            "everybody migrates at once",
+            f"{MIGRATIONS}/__init__.py",
+            "while not locking",
+            "while False and not locking",
+            DEPLOYMENTS,
         ),
     ),
     "Two workers commit the same unique key at the same time": (
