@@ -14,7 +14,7 @@ from <<cookiecutter.package_name>> import (
     users,
 )
 from <<cookiecutter.package_name>>.databases import Databases
-from <<cookiecutter.package_name>>.settings import Settings
+from <<cookiecutter.package_name>>.settings import Settings, read_settings
 
 FEATURES = (
     health,
@@ -30,13 +30,17 @@ FEATURES = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application. Without settings they are read from the environment, now.
 
-    Engines are made and disposed by the lifespan, in the event loop that serves.
+    The lifespan closes every connection, in the event loop that has served.
+
+    Raises:
+        SettingsError: the settings cannot be used.
     """
-    configured = settings or Settings()
+    configured = settings or read_settings()
+    databases = Databases(configured)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.databases = Databases(configured)
+        app.state.databases = databases
         try:
             yield
         finally:

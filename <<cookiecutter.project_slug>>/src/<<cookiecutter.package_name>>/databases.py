@@ -4,15 +4,22 @@ To add a logical database: a base class and a row in LOGICAL_DATABASES, a folder
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import Depends
 from sqlalchemy import MetaData
-from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.orm import DeclarativeBase
 from starlette.requests import HTTPConnection
 
-from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
+from <<cookiecutter.package_name>>.settings import Settings, SettingsError, variable
 
 NAMING_CONVENTION: Final = {
     "ix": "ix_%(column_0_label)s",
@@ -54,22 +61,23 @@ class Databases:
         """Make the engines.
 
         Raises:
-            LookupError: the settings lack the URL of a logical database.
+            SettingsError: a URL is missing, is of no logical database, or cannot be used.
         """
-        missing = LOGICAL_DATABASES.keys() - settings.database_urls.keys()
-        if missing:
-            variables = ", ".join(
-                sorted(f"{ENV_PREFIX}DATABASE_URLS__{name.upper()}" for name in missing)
-            )
-            msg = f"No URL for the logical database {', '.join(sorted(missing))}. Set {variables}."
-            raise LookupError(msg)
-        self.engines = {
-            # A server that restarted must not cost a request: a dead connection is replaced.
-            name: create_async_engine(
-                settings.database_urls[name].get_secret_value(), pool_pre_ping=True
-            )
-            for name in LOGICAL_DATABASES
-        }
+        given, known = settings.database_urls, LOGICAL_DATABASES
+        problems = [
+            f"The logical database {name} has no URL: set {variable('database_urls', name)}."
+            for name in known
+            if name not in given
+        ]
+        problems += [
+            f"{variable('database_urls', name)} names no logical database of this service, which "
+            f"has {', '.join(known)}."
+            for name in given
+            if name not in known
+        ]
+        if problems:
+            raise SettingsError(" ".join(problems))
+        self.engines = {name: make_engine(name, settings) for name in known}
         self.sessions = {
             name: async_sessionmaker(engine, expire_on_commit=False)
             for name, engine in self.engines.items()
@@ -79,6 +87,33 @@ class Databases:
         """Close every connection."""
         for engine in self.engines.values():
             await engine.dispose()
+
+
+def make_engine(logical: str, settings: Settings) -> AsyncEngine:
+    """Make the engine of a logical database.
+
+    Raises:
+        SettingsError: its URL cannot be used.
+    """
+    engine = None
+    with suppress(SQLAlchemyError, ImportError, ValueError):
+        engine = create_async_engine(
+            settings.database_urls[logical].get_secret_value(),
+            hide_parameters=True,  # what errors show goes to the log, and rows may hold secrets
+            pool_pre_ping=True,  # a server that restarted must not cost a request
+            pool_size=settings.pool_size,
+            max_overflow=settings.max_overflow,
+            pool_timeout=settings.pool_timeout_seconds,
+        )
+    # An @ there is of a password that was not escaped, and errors would show the rest of it.
+    if engine is None or "@" in f"{engine.url.host}{engine.url.database}":
+        msg = (
+            f"{variable('database_urls', logical)} is no SQLAlchemy URL with an async driver that "
+            "is installed. Write postgresql+psycopg://user:password@host:5432/database, and @ : / "
+            "in the password as %40 %3A %2F."
+        )
+        raise SettingsError(msg)
+    return engine
 
 
 def session_of(logical: str) -> Callable[[HTTPConnection], AsyncIterator[AsyncSession]]:
