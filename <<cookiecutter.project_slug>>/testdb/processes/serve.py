@@ -5,7 +5,7 @@ import sys
 
 import uvicorn
 
-from testdb.adapter import create_app
+from testdb.adapter import create_app, log_config
 from testdb.postgres.server import open_server
 from testdb.processes import child
 
@@ -13,7 +13,7 @@ from testdb.processes import child
 def main() -> None:
     """Serve on the inherited socket until SIGTERM, or until the parent dies."""
     child.end_with_parent()
-    config = uvicorn.Config(create_app(), timeout_graceful_shutdown=3)
+    config = uvicorn.Config(create_app(), log_config=log_config(), timeout_graceful_shutdown=3)
     with open_server():  # so that the guard knows it
         uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
 
