@@ -13,6 +13,7 @@ from typing import Any, Final
 import psycopg
 import pytest
 
+from harness import outcome
 from harness.external import HOST, ExternalServer, spellings_of_the_password
 from harness.project import NewProject, Project
 
@@ -87,6 +88,18 @@ class Deployed:
         return [json.loads(line) for line in (*self.logged, *ended.output.splitlines())]
 
 
+@pytest.fixture
+def service(
+    project: Project,
+    administrator: psycopg.Connection,  # noqa: ARG001  the databases go after the service
+    env: dict[str, str],
+) -> Iterator[Deployed]:
+    """Have the service on migrated databases."""
+    project.run(*MIGRATE, env=env)
+    yield Deployed(project, env)
+    outcome.kill_started()
+
+
 def sessions_on(administrator: psycopg.Connection, database: str) -> list[int]:
     """Find the server's processes that serve a database."""
     query = "SELECT pid FROM pg_stat_activity WHERE datname = %s"
@@ -94,10 +107,8 @@ def sessions_on(administrator: psycopg.Connection, database: str) -> list[int]:
 
 
 def test_health_tells_of_a_database_that_goes_and_comes_back(
-    project: Project, administrator: psycopg.Connection, env: dict[str, str]
+    service: Deployed, administrator: psycopg.Connection
 ) -> None:
-    project.run(*MIGRATE, env=env)
-    service = Deployed(project, env)
     assert service.get("/health") == (HTTPStatus.OK, WELL)
     administrator.execute("ALTER DATABASE main ALLOW_CONNECTIONS false")
     for pid in sessions_on(administrator, "main"):
@@ -117,9 +128,8 @@ def test_health_tells_of_a_database_that_goes_and_comes_back(
 
 
 def test_health_does_not_wait_for_a_database_that_says_nothing(
-    project: Project, administrator: psycopg.Connection, env: dict[str, str]
+    service: Deployed, administrator: psycopg.Connection
 ) -> None:
-    service = Deployed(project, env)
     assert service.get("/health") == (HTTPStatus.OK, WELL)
     (pid,) = sessions_on(administrator, "main")
     os.kill(pid, signal.SIGSTOP)

@@ -29,6 +29,7 @@ async def test_health_names_a_database_that_is_out_of_reach(
     assert ready.json() == {**dict.fromkeys(LOGICAL_DATABASES, "ok"), "main": "out of reach"}
     assert live.status_code == HTTPStatus.OK
     assert "The database main is out of reach: " in caplog.text
+    assert "nosuchrole" in caplog.text
     assert "s3cret" not in caplog.text
 
 
