@@ -30,17 +30,17 @@ FEATURES = (
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Make the application. Without settings they are read from the environment, now.
 
-    The lifespan closes every connection, in the event loop that has served.
+    Engines are made and disposed by the lifespan, in the event loop that serves.
 
     Raises:
         SettingsError: the settings cannot be used.
     """
     configured = settings or read_settings()
-    databases = Databases(configured)
+    Databases(configured)  # connects to nothing: mistakes are told now, not by a lifespan's trace
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.databases = databases
+        app.state.databases = Databases(configured)
         try:
             yield
         finally:

@@ -18,7 +18,7 @@ from testdb.runs.run import DatabaseSet
 async def test_health_names_a_database_that_is_out_of_reach(
     databases: DatabaseSet, caplog: pytest.LogCaptureFixture
 ) -> None:
-    refused = databases.urls["main"].set(username="nosuchrole", password="s3cret")  # noqa: S106
+    refused = databases.urls["main"].set(username="nosuchrole", password="s3cret")
     app = create_app(settings({**databases.urls, "main": refused}))
     async with (
         app.router.lifespan_context(app),

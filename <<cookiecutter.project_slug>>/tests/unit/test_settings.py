@@ -11,16 +11,20 @@ from <<cookiecutter.package_name>>.app import create_app
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
 from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings, SettingsError
 
+from testdb.adapter import environment
+
 URL = "postgresql+psycopg://ada:secret@db/main"
 PROGRAM = "<<cookiecutter.package_name>>"
 VARIABLES = {name: f"{ENV_PREFIX}DATABASE_URLS__{name.upper()}" for name in LOGICAL_DATABASES}
 
 
 @pytest.fixture(autouse=True)
-def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Begin without the settings that testdb gives to programs that a test starts."""
+def _no_urls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Begin with all settings but the URLs of databases."""
     for name in [name for name in os.environ if name.startswith(ENV_PREFIX)]:
         monkeypatch.delenv(name)
+    for name, value in environment({}).items():
+        monkeypatch.setenv(name, value)
 
 
 def test_database_urls_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

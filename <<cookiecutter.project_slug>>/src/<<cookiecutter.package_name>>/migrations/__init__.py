@@ -10,9 +10,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import Connection, create_engine, func, select
+from sqlalchemy import Connection, NullPool, create_engine, func, select
+from sqlalchemy.exc import OperationalError
 
-from <<cookiecutter.package_name>>.settings import Settings
+from <<cookiecutter.package_name>>.databases import Databases
+from <<cookiecutter.package_name>>.settings import read_settings
 
 DIRECTORY: Final = Path(__file__).parent
 LOCK: Final = 4_203_198_011
@@ -49,20 +51,24 @@ def connect(logical: str) -> Iterator[Connection]:
     """Connect to the database that the settings name, one program at a time.
 
     Several instances of the service may migrate when they start: one does, the others wait for it.
+
+    Raises:
+        SettingsError: the settings do not name it rightly.
+        SystemExit: it is out of reach.
     """
-    engine = create_engine(Settings().database_urls[logical].get_secret_value())
+    url = Databases(read_settings()).engines[logical].url
+    engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     try:
-        with (
-            # In autocommit, and asking again and again: a session that waits, or has a transaction
-            # open, would in turn keep CREATE INDEX CONCURRENTLY waiting.
-            engine.connect().execution_options(isolation_level="AUTOCOMMIT") as locking,
-            engine.connect() as connection,
-        ):
-            while not locking.scalar(select(func.pg_try_advisory_lock(LOCK))):
-                time.sleep(POLL_SECONDS)
-            yield connection
-    finally:
-        engine.dispose()
+        # In autocommit, and asking again and again: a session that waits, or has a transaction
+        # open, would in turn keep CREATE INDEX CONCURRENTLY waiting.
+        locking = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+    except OperationalError as error:
+        msg = f"The database {logical} is out of reach: {error.orig}"
+        raise SystemExit(msg) from None
+    with locking, engine.connect() as connection:
+        while not locking.scalar(select(func.pg_try_advisory_lock(LOCK))):
+            time.sleep(POLL_SECONDS)
+        yield connection
 
 
 def upgrade(logical: str, connection: Connection | None = None) -> None:
