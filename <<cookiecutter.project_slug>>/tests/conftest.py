@@ -1,7 +1,7 @@
 """The chain that every database test hangs on.
 
 run, worker, isolation (testdb/testing/fixtures.py)
-    → worker_databases → databases → app → client, session
+    → worker_databases → databases → app → client, sessions → session
 """
 
 # Fixtures import what they use, and annotations nothing: unit tests start without it.
@@ -18,7 +18,7 @@ from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode, as_service
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from fastapi import FastAPI
     from httpx import AsyncClient
@@ -92,21 +92,19 @@ async def client(app: FastAPI) -> AsyncIterator[AsyncClient]:
 
 
 @pytest.fixture
-async def session(app: FastAPI) -> AsyncIterator[AsyncSession]:
-    """Talk to the database `main` through the factory that the routes use."""
-    async with app.state.databases.sessions["main"]() as session:
-        yield session
+async def sessions(app: FastAPI) -> AsyncIterator[Mapping[str, AsyncSession]]:
+    """Talk to every logical database through the factory that the routes use; each by its name."""
+    factories = app.state.databases.sessions
+    async with AsyncExitStack() as stack:
+        yield {name: await stack.enter_async_context(new()) for name, new in factories.items()}
 
 
-<% if cookiecutter.databases == "two" %>
 @pytest.fixture
-async def timeseries_session(app: FastAPI) -> AsyncIterator[AsyncSession]:
-    """Talk to the database `timeseries` through the factory that the routes use."""
-    async with app.state.databases.sessions["timeseries"]() as session:
-        yield session
+def session(sessions: Mapping[str, AsyncSession]) -> AsyncSession:
+    """Talk to the database `main`."""
+    return sessions["main"]
 
 
-<% endif %>
 @pytest.fixture
 def sync_session(worker_databases: WorkerDatabases, databases: DatabaseSet) -> Iterator[Session]:
     """Talk to the database `main` in a test that is not async."""
@@ -117,12 +115,12 @@ def sync_session(worker_databases: WorkerDatabases, databases: DatabaseSet) -> I
 
 
 @pytest.fixture
-def fetch_rows(app: FastAPI) -> Callable[[Executable], Awaitable[Sequence[Row[Any]]]]:
-    """Read rows of `main` past every cache, to assert what the database really holds."""
-    engine: AsyncEngine = app.state.databases.engines["main"]
+def fetch_rows(app: FastAPI) -> Callable[..., Awaitable[Sequence[Row[Any]]]]:
+    """Read rows past every cache, to assert what a database really holds: that of `logical`."""
+    engines: Mapping[str, AsyncEngine] = app.state.databases.engines
 
-    async def fetch(statement: Executable) -> Sequence[Row[Any]]:
-        async with engine.connect() as connection:
+    async def fetch(statement: Executable, *, logical: str = "main") -> Sequence[Row[Any]]:
+        async with engines[logical].connect() as connection:
             return (await connection.execute(statement)).all()
 
     return fetch

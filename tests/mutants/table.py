@@ -798,8 +798,8 @@ MUTANTS: Final = {
         Mutant(
             "the session has a factory of its own",
             "tests/conftest.py",
-            'app.state.databases.sessions["main"]()',
-            'type(app.state.databases)(app.state.settings).sessions["main"]()',
+            "factories = app.state.databases.sessions\n",
+            "factories = type(app.state.databases)(app.state.settings).sessions\n",
             LOOPS,
         ),
         Mutant(

@@ -1,7 +1,7 @@
 """What each way of isolation promises. Each test leaves traces that would make another fail."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -101,3 +101,18 @@ def test_a_database_may_be_reached_by_its_url(databases: DatabaseSet, time: int)
     engine = create_engine(databases.urls["main"], poolclass=NullPool)
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE users CASCADE"))
+
+
+@every_mode
+async def test_every_logical_database_has_a_session(
+    sessions: Mapping[str, AsyncSession],
+    fetch_rows: Callable[..., Awaitable[Sequence[Row[Any]]]],
+    databases: DatabaseSet,
+    mode: IsolationMode,
+) -> None:
+    asked = text("SELECT current_database()")
+    assert sessions.keys() == databases.names.keys()
+    for logical, session in sessions.items():
+        name = str(databases.names[logical])
+        assert await session.scalar(asked) == name
+        assert await fetch_rows(asked, logical=logical) == [(name,)]
