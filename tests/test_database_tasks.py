@@ -2,12 +2,17 @@
 
 import json
 import re
+from itertools import product
+from typing import Final
+
+from psycopg import sql
 
 from harness.environment import clean_variables
 from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
 from harness.outcome import run
 from harness.parameters import LOGICAL, two_by_default
 from harness.project import NewProject, Project
+from harness.suite import EVERY_WAY, write
 
 TELLS = '''"""Tells what is on the server while its service uses both databases."""
 
@@ -20,6 +25,39 @@ with service_client(__file__) as client:
     client.get("/candles/BTCUSD").raise_for_status()
     subprocess.run(["invoke", "db.list", "--json"], check=True)
 '''
+
+
+BILLING_BASE: Final = """\
+class BillingBase(DeclarativeBase):
+    metadata = MetaData(naming_convention=NAMING_CONVENTION)
+
+
+"""
+BILL: Final = """
+
+from sqlalchemy.orm import Mapped, mapped_column
+
+from my_service.databases import BillingBase
+
+
+class Bill(BillingBase):
+    __tablename__ = "bills"
+    id: Mapped[int] = mapped_column(primary_key=True)
+"""
+FINDS_BILLING: Final = """
+from sqlalchemy import func, select
+
+from my_service.health import Bill
+
+
+@every_way
+async def test_finds_billing(sessions, fetch_rows, way):
+    assert (await fetch_rows(select(Bill), logical="billing")) == []
+    sessions["billing"].add(Bill())
+    await sessions["billing"].commit()
+    assert (await fetch_rows(select(Bill.id), logical="billing")) == [(1,)]
+"""
+KEY_OF: Final = "import sys; from testdb.postgres.leases import key_of; print(key_of(sys.argv[1]))"
 
 
 def test_two_logical_databases_come_and_go_together(
@@ -72,6 +110,62 @@ def test_a_created_database_stays_until_it_is_dropped(
     first, *others = [row["name"] for row in kept]
     project.run("invoke", "db.drop", first)
     assert external_server.in_use() == others
+
+
+def add_billing(project: Project) -> None:
+    """Add a logical database as the project's README says."""
+    folder = project / "src/my_service/migrations/billing"
+    folder.mkdir()
+    models = "src/my_service/databases.py"
+    project.replace(models, "LOGICAL_DATABASES: Final", f"{BILLING_BASE}LOGICAL_DATABASES: Final")
+    row = '    "main": MainBase.metadata,\n'
+    project.replace(models, row, f'{row}    "billing": BillingBase.metadata,\n')
+    project.write(
+        "src/my_service/health.py", (project / "src/my_service/health.py").read_text() + BILL
+    )
+    project.run("invoke", "db.revision", "add bills", "--logical", "billing")
+
+
+@two_by_default
+def test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created(
+    new_project: NewProject, external_server: ExternalServer, databases: str
+) -> None:
+    project = new_project(databases=databases).with_shell(**external_server.variables)
+    created = [project.run("invoke", "db.create", "--days", days) for days in ("2", "1")]
+    older, newer = (done.find("db.drop ([0-9a-f]{10})")[1] for done in created)
+    alone = created[0].find(r"^main: postgresql://.*/(\w+)$")[1]
+    add_billing(project)
+    project.run("pytest", write(project, EVERY_WAY + FINDS_BILLING)).expect("2 passed")
+
+    project.run("invoke", "db.migrate", "--name", alone).expect_none_of("billing")
+    added = project.run("invoke", "db.migrate", "--name", older)
+    name = added.find(rf"^billing: postgresql://.*/(testdb_myservice_{older}_\w+)$")[1]
+    rest = project.run("invoke", "db.migrate")
+    rest.expect_times(1, "^billing: ").expect_times(1, f"^billing: .*_{newer}_")
+    made = markers(external_server)
+    assert {(marker["run"], marker["logical"]) for marker in made.values()} == set(
+        product((older, newer), {*LOGICAL[databases], "billing"})
+    )
+    assert {marker["kind"] for marker in made.values()} == {"created"}
+    assert made[name]["kept_until"] == made[alone]["kept_until"]
+
+    with external_server.connect() as administrator:
+        unmark = sql.SQL("COMMENT ON DATABASE {} IS NULL").format(sql.Identifier(name))
+        administrator.execute(unmark)  # as if db.migrate had been killed before it wrote that
+        key = project.run("python", "-c", KEY_OF, older).stdout
+        administrator.execute("SELECT pg_advisory_lock_shared(%s)", [key])
+        refused = project.run("invoke", "db.migrate", "--name", older, code=1)
+        refused.expect("was not migrated: somebody uses it now").expect_none_of("Traceback")
+    project.run("invoke", "db.migrate").expect_times(1, f"^billing: .*/{name}$")
+    assert markers(external_server)[name]["kept_until"] == made[alone]["kept_until"]
+
+
+def markers(server: ExternalServer) -> dict[str, dict[str, str]]:
+    """Read the markers of all databases that are in use."""
+    query = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"
+    with server.connect() as connection:
+        comments = dict(connection.execute(query).fetchall())
+    return {name: json.loads(comments[name]) for name in server.in_use()}
 
 
 def test_what_is_not_disposable_is_never_dropped(

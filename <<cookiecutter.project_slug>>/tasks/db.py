@@ -163,14 +163,21 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
 
 @task(help={"name": "a database or a run id; without it everything that db.create made"})
 def migrate(_: Context, name: str = "") -> None:
-    """Migrate what db.create made to the newest revision."""
+    """Migrate what db.create made to the newest revision; add databases that are new since."""
+    from testdb.postgres.psql import psql_uri
     from testdb.runs import kept
+    from testdb.runs.run import start
 
-    with _connected() as (server, connection):
+    with errors_as_exit(), start() as run:
+        connection = run.connection
         found = kept.find(connection, name) if name else kept.created(connection)
         for entry in found:
-            kept.migrate(server, entry)
+            kept.migrate(run, entry)
             print(f"{entry.name} is at the newest revision.")
+        sets = {entry.lease: entry for entry in found if name in ("", entry.lease)}
+        for entry in sets.values():
+            for logical, url in kept.add_missing(run, entry).items():
+                print(f"{logical}: {psql_uri(url)}")
 
 
 @task(

@@ -1118,8 +1118,8 @@ MUTANTS: Final = {
         Mutant(
             "what is kept has no marker",
             "testdb/postgres/databases.py",
-            "    _write_marker(connection, name, _marker_of(purpose, created, now, days))\n",
-            "",
+            "    _write_marker(connection, name, _marker_of(purpose, created, in_days(",
+            "    (_marker_of(purpose, created, in_days(",
             f"{ACCOUNTED}::test_a_database_whose_comment_a_test_changed_is_kept_with_a_marker",
         ),
         Mutant(

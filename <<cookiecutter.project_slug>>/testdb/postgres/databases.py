@@ -24,7 +24,7 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
     *,
     template: Name | None = None,
     strategy: LiteralString | None = None,
-    kept_days: float | None = None,
+    kept_until: datetime | None = None,
 ) -> None:
     """Create a database, and put the marker on it.
 
@@ -34,7 +34,7 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
         purpose: what it is for.
         template: what it is a clone of; without it, it is empty.
         strategy: how to clone, in the words of CREATE DATABASE; else the server chooses.
-        kept_days: how long a person keeps it, in days.
+        kept_until: how long a person keeps it, by the server's clock.
 
     Raises:
         psycopg.Error: the server refuses; nothing is left behind that a sweep does not remove.
@@ -47,19 +47,17 @@ def create(  # noqa: PLR0913  of these, only a name and a purpose are always nee
         statement += sql.SQL(" STRATEGY ") + sql.SQL(strategy)
     now = _server_clock(connection)
     connection.execute(statement)
-    _write_marker(connection, name, _marker_of(purpose, now, now, kept_days))
+    _write_marker(connection, name, _marker_of(purpose, now, kept_until))
 
 
-def _marker_of(
-    purpose: Purpose, created: datetime, now: datetime, kept_days: float | None
-) -> Marker:
+def _marker_of(purpose: Purpose, created: datetime, kept_until: datetime | None) -> Marker:
     return Marker(
         **purpose.model_dump(),
         project=PROJECT,
         host=socket.gethostname(),
         pid=os.getpid(),
         created=created,
-        kept_until=None if kept_days is None else now + timedelta(days=kept_days),
+        kept_until=kept_until,
     )
 
 
@@ -69,6 +67,11 @@ def _write_marker(connection: psycopg.Connection, name: Name, marker: Marker) ->
             sql.Identifier(str(name)), sql.Literal(marker.model_dump_json(exclude_none=True))
         )
     )
+
+
+def in_days(connection: psycopg.Connection, days: float) -> datetime:
+    """Give the time so many days from now."""
+    return _server_clock(connection) + timedelta(days=days)
 
 
 def _server_clock(connection: psycopg.Connection) -> datetime:
@@ -136,8 +139,7 @@ def keep(
 
     Sessions on it are ended. Returns its name.
     """
-    now = _server_clock(connection)
-    created = proven.marker.created if proven.marker else now
+    created = proven.marker.created if proven.marker else _server_clock(connection)
     name = Name.of(purpose.run, purpose.role, purpose.logical)
     _end_sessions(connection, proven.name)
     if name != proven.name:
@@ -145,7 +147,7 @@ def keep(
         old, new = sql.Identifier(str(proven.name)), sql.Identifier(str(name))
         connection.execute(sql.SQL("COMMENT ON DATABASE {} IS NULL").format(old))
         connection.execute(sql.SQL("ALTER DATABASE {} RENAME TO {}").format(old, new))
-    _write_marker(connection, name, _marker_of(purpose, created, now, days))
+    _write_marker(connection, name, _marker_of(purpose, created, in_days(connection, days)))
     return name
 
 

@@ -10,6 +10,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, LiteralString
 
 import psycopg
@@ -86,7 +87,7 @@ def clone(
     name: Name,
     purpose: Purpose,
     *,
-    kept_days: float | None = None,
+    kept_until: datetime | None = None,
 ) -> None:
     """Clone a template under a new name."""
     databases.create(
@@ -95,7 +96,7 @@ def clone(
         purpose,
         template=template.name,
         strategy=template.strategy,
-        kept_days=kept_days,
+        kept_until=kept_until,
     )
     for setting in template.settings:
         key, _, value = setting.partition("=")

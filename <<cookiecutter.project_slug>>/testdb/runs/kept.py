@@ -2,14 +2,16 @@
 
 from typing import Final
 
-from testdb.identity.disposable import Kind, prove
+from sqlalchemy import URL
+
+from testdb.adapter import LOGICAL
+from testdb.identity.disposable import Kind, Marker, Purpose, prove
 from testdb.identity.errors import LifecycleError, RefusedError
-from testdb.identity.names import is_run_id
-from testdb.postgres import Connection, catalog, databases, leases
+from testdb.identity.names import Name, is_run_id
+from testdb.postgres import Connection, catalog, databases, leases, templates
 from testdb.postgres.catalog import Entry
-from testdb.postgres.server import Server
 from testdb.runs import KEPT_DAYS, migrations
-from testdb.runs.run import DatabaseSet, start
+from testdb.runs.run import DatabaseSet, Run, start
 
 WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""
@@ -62,21 +64,66 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
     """
     found = find(connection, wanted)
     for entry in found:
-        if not leases.try_exclusively(connection, entry.lease):
-            msg = f"{entry.name} was not dropped: somebody uses it now (`invoke db.list`)."
-            raise RefusedError(msg)
+        _use_alone(connection, entry, "dropped")
         databases.drop(connection, entry.proven, end_sessions=end_sessions)
     return [entry.name for entry in found]
 
 
-def migrate(server: Server, entry: Entry) -> None:
-    """Migrate a kept database to the newest revision.
+def _use_alone(connection: Connection, entry: Entry, done: str) -> None:
+    if not leases.try_exclusively(connection, entry.lease):
+        msg = f"{entry.name} was not {done}: somebody uses it now (`invoke db.list`)."
+        raise RefusedError(msg)
+
+
+def migrate(run: Run, entry: Entry) -> None:
+    """Migrate a database that `create` made to the newest revision.
+
+    Its lease is held as long as this run's own.
 
     Raises:
-        RefusedError: nobody made it to be kept.
+        RefusedError: `create` did not make it, or somebody uses it.
         LifecycleError: the migrations fail.
     """
-    if entry.kind is not Kind.CREATED or entry.proven.marker is None:
+    marker = _marker_of_created(entry)
+    _use_alone(run.connection, entry, "migrated")
+    migrations.migrate(marker.logical, run.server.url_of(entry.name))
+
+
+def add_missing(run: Run, entry: Entry) -> dict[str, URL]:
+    """Make what the set of a database lacks: one for each logical database that came after it.
+
+    They are kept as long as the others. Their lease is held as long as this run's own.
+
+    Returns:
+        Their URLs, by logical database.
+
+    Raises:
+        RefusedError: `create` did not make the set, or somebody uses it.
+        LifecycleError: the migrations fail.
+    """
+    marker, connection = _marker_of_created(entry), run.connection
+    _use_alone(connection, entry, "extended")
+    names = {logical: Name.of(marker.run, WORKER, logical) for logical in LOGICAL}
+    comments = catalog.comments(connection, names.values())
+    urls = {}
+    for logical, name in names.items():
+        if comments.get(str(name)):
+            continue
+        if str(name) in comments:  # somebody was killed between CREATE and COMMENT
+            databases.drop(connection, prove(str(name), None))
+        purpose = Purpose(
+            run=marker.run, worker=WORKER, logical=logical, kind=Kind.CREATED, role=WORKER
+        )
+        templates.clone(
+            connection, run.template(logical), name, purpose, kept_until=marker.kept_until
+        )
+        urls[logical] = run.server.url_of(str(name))
+    return urls
+
+
+def _marker_of_created(entry: Entry) -> Marker:
+    marker = entry.proven.marker
+    if marker is None or marker.kind is not Kind.CREATED:
         msg = f"{entry.name} was not made by `invoke db.create`; only such databases are migrated."
         raise RefusedError(msg)
-    migrations.migrate(entry.proven.marker.logical, server.url_of(entry.name))
+    return marker

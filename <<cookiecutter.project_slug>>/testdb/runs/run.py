@@ -149,11 +149,12 @@ class Run:
         if catalog.comments(over, names.values()):
             msg = f"Run {self.id} has databases of {role!r} already. Choose another `role`."
             raise RefusedError(msg)
+        kept_until = None if kept_days is None else databases.in_days(over, kept_days)
         try:
             for logical, name in names.items():
                 purpose = Purpose(run=self.id, worker=worker, logical=logical, kind=kind, role=role)
                 template = self.template(logical, over)
-                templates.clone(over, template, name, purpose, kept_days=kept_days)
+                templates.clone(over, template, name, purpose, kept_until=kept_until)
                 self.created.append(str(name))
                 self._present[str(name)] = purpose
         except BaseException:
