@@ -119,11 +119,11 @@ def _drop_by_force(connection: psycopg.Connection, name: Name, statement: sql.Co
     try:
         connection.execute(statement + sql.SQL(" WITH (FORCE)"))
     except psycopg.errors.InsufficientPrivilege:
-        _end_sessions(connection, name)
+        end_sessions_on(connection, name)
         connection.execute(statement)
 
 
-def _end_sessions(connection: psycopg.Connection, name: Name) -> None:
+def end_sessions_on(connection: psycopg.Connection, name: Name) -> None:
     """End our role's sessions on a database, and wait for each."""
     connection.execute(
         "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity"
@@ -141,7 +141,7 @@ def keep(
     """
     created = proven.marker.created if proven.marker else _server_clock(connection)
     name = Name.of(purpose.run, purpose.role, purpose.logical)
-    _end_sessions(connection, proven.name)
+    end_sessions_on(connection, proven.name)
     if name != proven.name:
         # The marker goes first: if we are killed, either name alone still passes the rule.
         old, new = sql.Identifier(str(proven.name)), sql.Identifier(str(name))

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -119,13 +119,14 @@ class Run:
             )
         return self._templates[over, logical]
 
-    def create(
+    def create(  # noqa: PLR0913  of these, only a worker and a kind are always needed
         self,
         worker: str,
         kind: Kind,
         *,
         role: str | None = None,
         kept_days: float | None = None,
+        base: DatabaseSet | None = None,
         connection: Connection | None = None,
     ) -> DatabaseSet:
         """Make a migrated database for every logical database; all of them or none.
@@ -135,6 +136,7 @@ class Run:
             kind: what they are for.
             role: stands in their names instead, where one worker has several sets.
             kept_days: how long sweep leaves them alone from now on, in days.
+            base: what to clone instead of the templates. Sessions on it are ended.
             connection: to use instead of the run's own, in a thread for example.
 
         Raises:
@@ -154,6 +156,9 @@ class Run:
             for logical, name in names.items():
                 purpose = Purpose(run=self.id, worker=worker, logical=logical, kind=kind, role=role)
                 template = self.template(logical, over)
+                if base:
+                    template = replace(template, name=base.names[logical])
+                    databases.end_sessions_on(over, template.name)
                 templates.clone(over, template, name, purpose, kept_until=kept_until)
                 self.created.append(str(name))
                 self._present[str(name)] = purpose

@@ -14,9 +14,10 @@ def hide_variables_of_libraries(longrepr: object) -> None:
     for traceback, *_ in getattr(longrepr, "chain", ()):
         for entry in traceback.reprentries:
             place = getattr(entry, "reprfileloc", None)
-            if place is None or not _is_own(Path(place.path)):
+            if place is None or not is_own(Path(place.path)):
                 entry.reprlocals = entry.reprfuncargs = None
 
 
-def _is_own(path: Path) -> bool:
+def is_own(path: Path) -> bool:
+    """Tell whether a file holds the owner's code."""
     return any(path.absolute().is_relative_to(ROOT / folder) for folder in OWN)

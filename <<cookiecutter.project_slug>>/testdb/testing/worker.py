@@ -7,10 +7,11 @@ test and sets up the next one. Whoever needs the set waits for that.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent import futures
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
@@ -26,6 +27,7 @@ from testdb.postgres.reset import Resetter
 from testdb.runs import environment
 from testdb.runs.run import DatabaseSet, Run
 from testdb.testing.isolation import Isolation, IsolationError, IsolationMode
+from testdb.testing.seeds import Fill, say_that_it_is_too_late, store
 
 WAIT_SECONDS: Final = 60.0
 """How long a test waits for its databases, before the connections to a silent server are cut."""
@@ -102,8 +104,18 @@ class Resettable:
         sessions.close(self.names, SERVICE)
 
 
+@dataclass(frozen=True)
+class Base:
+    """What the databases of tests are clones of."""
+
+    databases: DatabaseSet | None = None
+    """None for the templates."""
+    contents: dict[str, Contents] = field(default_factory=dict)
+    """What they hold, by logical database, once that is known."""
+
+
 class WorkerDatabases:
-    """One worker's databases. Each test finds in them what the template holds."""
+    """One worker's databases. Each test finds in them what the template holds, and seeds."""
 
     def __init__(
         self, run: Run, worker: str, *, role: str | None = None, is_served: bool = False
@@ -124,7 +136,10 @@ class WorkerDatabases:
         self._role = role or worker
         self._is_served = is_served
         self._serial = count(1)
-        self._contents: dict[str, Contents] = {}
+        self._bases = [Base()]
+        """The last one is in use."""
+        self._is_lent = False
+        """A test uses databases now."""
         self._lease = run.new_lease()
         self._thread = ThreadPoolExecutor(1, "testdb", initializer=guard.exempt_thread)
         self._ready: dict[IsolationMode, deque[Future[Resettable]]] = {
@@ -146,14 +161,54 @@ class WorkerDatabases:
     def close(self) -> None:
         """Drop them, and the clones that tests had; what cannot be dropped, the audit names."""
         self._thread.shutdown()
-        made = [future for ready in self._ready.values() for future in ready]
-        unused = [future.result() for future in made if not future.exception()]
         try:
-            for resettable in (*unused, *self._lent.values()):
-                with suppress(RefusedError):
-                    self._drop(resettable)
+            self._drop_all(self._take_all())
         finally:
             self._lease.close()
+
+    @contextmanager
+    def seeded(self, fill: Fill) -> Iterator[None]:
+        """Have rows in the databases of all tests until the context ends, besides what was there.
+
+        They are stored once, in databases that those of tests are cloned from. For a fixture of a
+        module or of the whole session; one context in another adds its rows to the other's.
+
+        Args:
+            fill: stores them, with a session for each logical database; they are committed then.
+
+        Raises:
+            LifecycleError: the databases cannot be made.
+        """
+        if self._is_lent:
+            say_that_it_is_too_late()
+        made = self._thread.submit(self._make_base)
+        try:
+            with guard.cutting_after(WAIT_SECONDS):
+                databases = made.result()
+            store(databases.urls, fill)
+            self._rebase([*self._bases, Base(databases)])
+            try:
+                yield
+            finally:
+                self._rebase(self._bases[:-1])
+        finally:  # also of what interrupts the wait
+            self._thread.submit(lambda: self._drop_set(made.result()))
+
+    def _rebase(self, bases: list[Base]) -> None:
+        """Have the databases of tests made anew, from the last of these."""
+        unused = self._take_all()
+        self._bases = bases
+        self._submit(IsolationMode.RESET, unused)
+
+    def _take_all(self) -> list[tuple[IsolationMode, Resettable]]:
+        """Take all sets, as soon as they are made: no test gets one of them any more."""
+        ready = [(mode, made) for mode, futures in self._ready.items() for made in futures]
+        taken = [(mode, made.result()) for mode, made in ready if not made.exception()]
+        taken += self._lent.items()
+        for mode in IsolationMode:
+            self._ready[mode].clear()
+        self._lent.clear()
+        return taken
 
     @contextmanager
     def acquire(self, isolation: Isolation) -> Iterator[DatabaseSet]:
@@ -164,8 +219,12 @@ class WorkerDatabases:
         """
         mode = isolation.mode
         used = self._lent[mode] = self._take(mode)
-        with environment.pointing_to(used.databases.urls):
-            yield used.databases
+        self._is_lent = True
+        try:
+            with environment.pointing_to(used.databases.urls):
+                yield used.databases
+        finally:
+            self._is_lent = False
         left_open = used.end_sessions(is_served=self._is_served)
         if isolation.should_keep():
             self._keep(used, isolation)
@@ -198,25 +257,42 @@ class WorkerDatabases:
             self._ready[mode].append(_done(used))
 
     def _add(self, mode: IsolationMode, *, instead_of: Resettable | None = None) -> None:
-        """Have the thread make a set, and drop the one that cannot be put back."""
-        self._ready[mode].append(self._thread.submit(self._make, mode, instead_of))
+        """Have a set made, and the one dropped that cannot be put back: say why."""
+        unused = []
+        if instead_of:
+            reason = "; ".join(dict.fromkeys(instead_of.obstacles))
+            reason = reason or "the end of a test was interrupted"
+            self._run.cloned_anew += [reason] * len(instead_of.names)
+            unused = [(mode, instead_of)]
+        self._submit(mode, unused)
 
-    def _make(self, mode: IsolationMode, instead_of: Resettable | None = None) -> Resettable:
+    def _submit(self, mode: IsolationMode, unused: list[tuple[IsolationMode, Resettable]]) -> None:
+        """Have the thread drop sets, and make one."""
+        self._ready[mode].append(self._thread.submit(self._make, mode, unused))
+
+    def _make(
+        self, mode: IsolationMode, unused: Sequence[tuple[IsolationMode, Resettable]] = ()
+    ) -> Resettable:
+        self._drop_all(unused)
         if mode is IsolationMode.RESET and self._refusal:
             raise self._refusal
-        if instead_of:
-            self._replace(mode, instead_of)
         is_clone = mode is IsolationMode.CLONE
         kind = Kind.CLONE if is_clone else Kind.WORKER
         role = f"{self._role}c{next(self._serial)}" if is_clone else self._role
-        self._lease.renew()
-        over = self._lease.connection
-        databases = self._run.create(self._worker, kind, role=role, connection=over)
+        databases = self._create(kind, role)
         try:
-            return Resettable(self._run, databases, self._contents)
+            return Resettable(self._run, databases, self._bases[-1].contents)
         except BaseException:
-            self._run.drop(databases, over)
+            self._drop_set(databases)
             raise
+
+    def _make_base(self) -> DatabaseSet:
+        return self._create(Kind.CLONE, f"{self._role}s{next(self._serial)}")
+
+    def _create(self, kind: Kind, role: str) -> DatabaseSet:
+        self._lease.renew()
+        base, over = self._bases[-1].databases, self._lease.connection
+        return self._run.create(self._worker, kind, role=role, base=base, connection=over)
 
     async def clean(self) -> None:
         """Wait, for half a second at most, until the service is in no transaction; then clean.
@@ -232,25 +308,23 @@ class WorkerDatabases:
             await asyncio.sleep(0.001)
         sessions.clean(names, SERVICE)
 
-    def _replace(self, mode: IsolationMode, used: Resettable) -> None:
-        """Drop what cannot be put back, and say why for each database."""
-        reason = "; ".join(dict.fromkeys(used.obstacles)) or "the end of a test was interrupted"
-        self._run.cloned_anew += [reason] * len(used.names)
-        try:
-            self._drop(used)
-        except RefusedError as refusal:
-            if mode is IsolationMode.RESET:  # its name is used again
-                self._refusal = refusal
-                raise
-
     def _disconnect(self, unused: Resettable) -> None:
         unused.close()
         self.engines.dispose(unused.databases)
 
-    def _drop(self, unused: Resettable) -> None:
-        self._disconnect(unused)
+    def _drop_all(self, unused: Iterable[tuple[IsolationMode, Resettable]]) -> None:
+        """Drop sets; what cannot be dropped, the audit names."""
+        for mode, made in unused:
+            self._disconnect(made)
+            try:
+                self._drop_set(made.databases)
+            except RefusedError as refusal:
+                if mode is IsolationMode.RESET:  # its name is used again
+                    self._refusal = refusal
+
+    def _drop_set(self, databases: DatabaseSet) -> None:
         self._lease.renew()
-        self._run.drop(unused.databases, self._lease.connection)
+        self._run.drop(databases, self._lease.connection)
 
     def _keep(self, used: Resettable, isolation: Isolation) -> None:
         self._disconnect(used)
