@@ -136,6 +136,17 @@ def store_twins(sessions):
 def test_has_none(twins, sync_session, time): ...
 
 
+@pytest.fixture(scope="module")
+def from_async(worker_databases):
+    async def store_one(sessions): ...
+
+    with worker_databases.seeded(store_one):
+        yield
+
+
+def test_has_none_of_them(from_async, sync_session): ...
+
+
 @twice
 def test_seeds_too_late(databases, worker_databases, time):
     with worker_databases.seeded(store_twins):
@@ -220,7 +231,7 @@ def test_a_service_of_its_own_has_seeds_too(seeding: Project, workers: str) -> N
 def test_seeds_that_cannot_be_stored_are_told_by_the_owners_line(project: Project) -> None:
     path = write(project, EVERY_WAY + FAILS)
     done = project.run("pytest", path, code=1)
-    done.expect("2 failed, 2 passed, 2 errors")
+    done.expect("2 failed, 2 passed, 3 errors", "async function stores none")
     line = 1 + (EVERY_WAY + FAILS).splitlines().index('        sessions["main"].flush()')
     done.expect(f"{path}:{line}: no seeds were stored").expect("UniqueViolation")
     done.find(rf"^{path}:\d+: a test uses the databases already.*scope=\"module\"")

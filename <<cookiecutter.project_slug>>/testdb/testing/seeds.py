@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from inspect import iscoroutinefunction
 from pathlib import Path
 from traceback import extract_stack, extract_tb
 from typing import NoReturn
@@ -24,11 +25,7 @@ def store(urls: Mapping[str, URL], fill: Fill) -> None:
         pytest.fail.Exception: that fails; it says in which line of the owner's.
     """
     try:
-        with ExitStack() as stack:
-            opened = {logical: stack.enter_context(_session(url)) for logical, url in urls.items()}
-            fill(opened)
-            for session in opened.values():
-                session.commit()
+        _store(urls, fill)
     except Exception as error:  # noqa: BLE001  whatever the owner's function raises
         msg = (
             f"{_owners_line(error)}: no seeds were stored. Correct this: "
@@ -58,5 +55,15 @@ def _owners_line(error: BaseException | None = None) -> str:
     return f"{os.path.relpath(last.filename)}:{last.lineno}"
 
 
-def _session(url: URL) -> Session:
-    return Session(create_engine(url, poolclass=NullPool))
+def _store(urls: Mapping[str, URL], fill: Fill) -> None:
+    if iscoroutinefunction(fill):
+        msg = "an async function stores none, as these sessions are not async"
+        raise TypeError(msg)
+    with ExitStack() as stack:
+        sessions = {
+            logical: stack.enter_context(Session(create_engine(url, poolclass=NullPool)))
+            for logical, url in urls.items()
+        }
+        fill(sessions)
+        for session in sessions.values():
+            session.commit()

@@ -2,6 +2,9 @@
 
 When a test ends, the server puts its set back, or a thread makes it anew, while pytest reports the
 test and sets up the next one. Whoever needs the set waits for that.
+
+Seeds stand in one more set, which no test uses: as long as they are wanted, the others are clones
+of it.
 """
 
 import asyncio
@@ -186,7 +189,8 @@ class WorkerDatabases:
             with guard.cutting_after(WAIT_SECONDS):
                 databases = made.result()
             store(databases.urls, fill)
-            self._rebase([*self._bases, Base(databases)])
+            with guard.cutting_after(WAIT_SECONDS):
+                self._rebase([*self._bases, Base(databases)])
             try:
                 yield
             finally:
