@@ -54,6 +54,18 @@ INSERT INTO kept.country (code) VALUES ('fr');
 
 INSERT INTO kept.country (id, code) OVERRIDING SYSTEM VALUE VALUES (77, 'fr');
 
+INSERT INTO kept.many (name) VALUES ('new');
+
+INSERT INTO kept.many (name) VALUES ('new');
+UPDATE kept.many SET name = 'newer' WHERE name = 'new';
+
+INSERT INTO kept.many (name) VALUES ('new');
+DELETE FROM kept.many WHERE name = 'new';
+
+BEGIN;
+DELETE FROM kept.many WHERE id < 5;
+ROLLBACK;
+
 UPDATE kept.country SET price = price + 1 WHERE code = 'de';
 
 UPDATE kept.country SET code = code;
@@ -222,6 +234,13 @@ DISCARD ALL;
 """Rows, sequences and sessions: a reset puts them back, and no database is cloned anew."""
 
 CLONED: Final = """
+UPDATE kept.many SET name = name WHERE id = 7;
+
+DELETE FROM kept.many WHERE id = 7;
+
+INSERT INTO kept.many (name) VALUES ('new');
+UPDATE kept.many SET name = 'changed' WHERE id = 7;
+
 ALTER DATABASE :database SET work_mem = '8MB';
 
 ALTER DATABASE :database SET search_path = kept, public;
@@ -563,7 +582,7 @@ INSERT INTO users (email, name, nickname) VALUES ('ada@example.com', 'Ada', 'A')
 CREATE TEMPORARY TABLE scratch (id int);
 CREATE TABLE made (LIKE scratch);
 """
-"""The schema, settings, rights, comments, large objects: no reset undoes these."""
+"""Rows of large tables, the schema, rights, comments, large objects: no reset undoes these."""
 
 CLONED_OF_A_SUPERUSER: Final = """
 ALTER DATABASE :database OWNER TO pg_monitor;
@@ -679,6 +698,10 @@ INSERT INTO kept.audited (name) VALUES ('new');
 TRUNCATE kept.audited;
 
 INSERT INTO kept.audit (what) VALUES ('forged');
+
+INSERT INTO kept.wiping VALUES (3);
+
+UPDATE kept.wiping SET id = id + 10;
 
 UPDATE kept.stamped SET name = upper(name);
 
@@ -960,6 +983,16 @@ CREATE FUNCTION kept.stamp() RETURNS trigger LANGUAGE plpgsql AS
 CREATE TRIGGER stamps BEFORE INSERT OR UPDATE ON kept.stamped
     FOR EACH ROW EXECUTE FUNCTION kept.stamp();
 INSERT INTO kept.stamped (id, name) VALUES (1, 'one'), (2, 'two');
+CREATE TABLE kept.many (id serial PRIMARY KEY, name text);
+INSERT INTO kept.many (name) SELECT 'name ' || n FROM generate_series(1, 1200) n;
+CREATE TABLE kept.wiping (id int PRIMARY KEY);
+CREATE TABLE kept.wiped (id int PRIMARY KEY);
+CREATE FUNCTION kept.wipe() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN DELETE FROM kept.wiped; RETURN NULL; END';
+CREATE TRIGGER wipes AFTER DELETE ON kept.wiping
+    FOR EACH ROW EXECUTE FUNCTION kept.wipe();
+INSERT INTO kept.wiping VALUES (1), (2);
+INSERT INTO kept.wiped VALUES (1), (2);
 CREATE TABLE kept.ruled (id int, name text);
 CREATE RULE ignores AS ON DELETE TO kept.ruled DO INSTEAD NOTHING;
 CREATE POLICY everybody ON kept.ruled USING (true);

@@ -652,7 +652,7 @@ MUTANTS: Final = {
         Mutant(
             "what a test used is used again as it is",
             "testdb/postgres/reset.py",
-            "        if filled or touched or now.moved:\n",
+            "        if grown or touched or now.moved:\n",
             "        if False:\n",
             NEVER_MEET,
         ),

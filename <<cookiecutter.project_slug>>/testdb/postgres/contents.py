@@ -4,7 +4,7 @@ All clones of a template have the same contents down to the places of their rows
 them once.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -99,7 +99,12 @@ class Contents:
             psycopg.Error: something may not be read.
         """
         tables = _read_tables(connection)
-        rows = _count_rows(connection, tables)
+        ((next_one,),) = connection.execute(
+            "SELECT pg_snapshot_xmax(pg_current_snapshot())::xid::text"
+        ).fetchall()
+        self._is_new = SQL("age(xmin) <= age({}::xid)").format(next_one)
+        """Tells of a row whether it came later."""
+        self._rows = rows = _count_rows(connection, tables)
         self.empty = [table for table in tables if table.oid not in rows]
         self.full = sorted((t for t in tables if t.oid in rows), key=lambda t: rows[t.oid])
         self.seeds: dict[Table, Seed] = {}
@@ -135,6 +140,20 @@ class Contents:
             for name in sorted(catalogs, key=lambda name: (name != "pg_class", name))
         )
 
+    def only_grown(self, connection: psycopg.Connection, written: set[Table]) -> set[Table]:
+        """Find the tables of a clone that still have all rows that they had, and perhaps more.
+
+        An UPDATE makes a new row of an old one.
+        """
+        query = SQL("SELECT count(*) FROM ONLY {} WHERE NOT {}")
+        return {
+            table
+            for table in written
+            if table.is_refillable
+            and connection.execute(query.format(table.name, self._is_new)).fetchall()
+            == [(self._rows[table.oid],)]
+        }
+
     def with_what_refers_to(self, tables: set[Table]) -> set[Table]:
         """Add the tables with rows that go, or are in the way, when those of others are deleted."""
         found: set[Table] = set()
@@ -147,27 +166,51 @@ class Contents:
         return found
 
     def restoring(
-        self, filled: Sequence[Table], seeds: Sequence[Seed], moved: Iterable[int]
+        self, grown: Collection[Table], seeds: Sequence[Seed], moved: Iterable[int]
     ) -> list[Composable]:
         """Compose the statements that put a clone back.
 
         Where there are triggers or rules, the last one tells if they were in the way.
 
         Args:
-            filled: the tables to empty.
-            seeds: those to refill.
+            grown: the tables whose new rows go.
+            seeds: the tables to empty and refill.
             moved: the sequences to restart.
         """
         refilled = [seed.table for seed in seeds]
+        delete, delete_new = SQL("DELETE FROM ONLY {}"), SQL("DELETE FROM ONLY {} WHERE {}")
         statements: list[Composable] = [
-            *_at_once([_delete(table) for table in (*filled, *refilled)]),
+            *_at_once(
+                [delete_new.format(table.name, self._is_new) for table in grown]
+                + [delete.format(table.name) for table in refilled]
+            ),
             *_at_once([seed.refill for seed in seeds]),
             *self._restart(moved),
         ]
         if self.has_triggers:
-            others = [t.oid for t in (*self.empty, *self.full) if t not in refilled]
-            statements += _find_disturbance(filled, others)
+            others = {*self.empty, *self.full}.difference(refilled)
+            statements += self._find_disturbance(grown, others)
         return statements
+
+    def _find_disturbance(
+        self, grown: Collection[Table], others: Collection[Table]
+    ) -> list[Composable]:
+        """Ask if triggers or rules kept rows, or wrote or deleted some, in this transaction."""
+        exists = SQL("EXISTS (SELECT FROM {} WHERE {})")
+        each = SQL("unnest({}::oid[]) t")
+        written, deleted = ([t.oid for t in tables] for tables in (others, {*others} - {*grown}))
+        signs = [
+            exists.format(
+                each.format(written),
+                SQL("pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t) > 0"),
+            ),
+            exists.format(each.format(deleted), SQL("pg_stat_get_xact_tuples_deleted(t) > 0")),
+            *(exists.format(SQL("ONLY {}").format(t.name), self._is_new) for t in grown),
+        ]
+        return [
+            SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # deferred triggers too have run then
+            SQL("SELECT {}").format(SQL(" OR ").join(signs)),
+        ]
 
     def _restart(self, moved: Iterable[int]) -> list[Composed]:
         return [
@@ -226,15 +269,14 @@ def _read_tables(connection: psycopg.Connection) -> list[Table]:
 
 def _count_rows(connection: psycopg.Connection, tables: Sequence[Table]) -> dict[int, int]:
     """Count rows, where there are any. What cannot be refilled counts as too many."""
-    too_many = REFILL_ROWS + 1
-    rows = {table.oid: too_many for table in tables if not table.is_refillable}
+    rows = {table.oid: REFILL_ROWS + 1 for table in tables if not table.is_refillable}
     own = {table.oid: table for table in tables if table.is_refillable}
     with_pages = connection.execute(
         "SELECT t FROM unnest(%s::oid[]) t WHERE pg_relation_size(t) > 0", [list(own)]
     )
     for (oid,) in with_pages.fetchall():
-        query = SQL("SELECT count(*) FROM (SELECT FROM ONLY {} LIMIT {}) rows")
-        (counted,) = connection.execute(query.format(own[oid].name, too_many)).fetchall()[0]
+        query = SQL("SELECT count(*) FROM ONLY {}")
+        (counted,) = connection.execute(query.format(own[oid].name)).fetchall()[0]
         if counted:
             rows[oid] = counted
     return rows
@@ -262,23 +304,6 @@ def _lasting_columns(connection: psycopg.Connection) -> Composed:
 
 def _of_each(oids: Sequence[int], expression: Composable) -> Composed:
     return SQL("ARRAY(SELECT {} FROM unnest({}::oid[]) t)").format(expression, list(oids))
-
-
-def _delete(table: Table) -> Composed:
-    return SQL("DELETE FROM ONLY {}").format(table.name)
-
-
-def _find_disturbance(emptied: Iterable[Table], others: Sequence[int]) -> list[Composable]:
-    """Ask if triggers or rules kept rows, or wrote some, in this transaction."""
-    rows = [SQL("EXISTS (SELECT FROM ONLY {})").format(table.name) for table in emptied]
-    writes = SQL(
-        "EXISTS (SELECT FROM unnest({}::oid[]) t WHERE"
-        " pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t) > 0)"
-    ).format(others)
-    return [
-        SQL("SET CONSTRAINTS ALL IMMEDIATE"),  # deferred triggers too have run then
-        SQL("SELECT {}").format(SQL(" OR ").join([writes, *rows])),
-    ]
 
 
 def _at_once(statements: Sequence[Composed]) -> list[Composed]:

@@ -73,6 +73,8 @@ class Resetter:
         self._sent = 0
         """How many statements `finish` waits for."""
         self._refilled: list[Seed] = []
+        self._is_recounted = False
+        """The reset itself writes what counts as a change."""
         self.contents = contents
         """None if they cannot be read."""
         self._before = self._now = Look(1, [], [], [], [], "", [])
@@ -126,16 +128,19 @@ class Resetter:
         if catalogs and not holds.has_same(self._connection, {name for _, name in catalogs}):
             return SCHEMA_CHANGED
         filled = _changed(holds.empty, before.inserted, now.inserted)
-        written = _changed(holds.full, before.written, now.written)
-        replaced = _changed(holds.full, before.files, now.files)
-        touched = holds.with_what_refers_to({*written, *replaced})
+        written = set(_changed(holds.full, before.written, now.written))
+        replaced = set(_changed(holds.full, before.files, now.files))
+        grown = holds.only_grown(self._connection, written - replaced)
+        touched = holds.with_what_refers_to((written | replaced) - grown)
         if lost := touched - holds.seeds.keys():
             names = ", ".join(sorted(table.name.as_string() for table in lost))
             return f"what is not refilled was changed: {names}"
         self._refilled = [holds.seeds[table] for table in touched]
         self._before = now._replace(moved=[])
-        if filled or touched or now.moved:
-            statements = [SQL(FLUSH), *holds.restoring(filled, self._refilled, now.moved)]
+        self._is_recounted = bool(written or touched)
+        grown = grown.union(filled) - touched
+        if grown or touched or now.moved:
+            statements = [SQL(FLUSH), *holds.restoring(grown, self._refilled, now.moved)]
             self._sent = len(statements)
             # One string goes in one round trip; psycopg's pipeline takes three times as long here.
             self._connection.pgconn.send_query(SQL("; ").join(statements).as_bytes())
@@ -153,7 +158,7 @@ class Resetter:
         is_refilled = all(seed.is_complete(self._connection) for seed in self._refilled)
         if len(results) != sent or is_disturbed or not is_refilled:
             return "rows cannot be put back: a trigger or a rule is in the way"
-        if self._refilled:
+        if self._is_recounted:
             self._before = self._look(holds)
         return None
 
