@@ -163,7 +163,7 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
 
 @task(help={"name": "a database or a run id; without it everything that db.create made"})
 def migrate(_: Context, name: str = "") -> None:
-    """Migrate what db.create made to the newest revision; add databases that are new since."""
+    """Migrate what db.create made, and add what is new since."""
     from testdb.postgres.psql import psql_uri
     from testdb.runs import kept
     from testdb.runs.run import start
