@@ -39,9 +39,9 @@ FILES = (
     "tests/e2e/test_demo.py",
     "tests/integration/test_auth.py",
     "tests/integration/test_candles.py",
+    "tests/integration/test_mailbox.py",
     "tests/testdb/integration/test_candles.py",
     "tests/unit/test_candles.py",
-    "tests/unit/test_mailbox.py",
     "tests/unit/test_ticks.py",
     "tasks/demo.py",
 )

@@ -22,16 +22,8 @@ if TYPE_CHECKING:
 NO_DATABASE: Final = f"{DRIVER}:///none?host={NOWHERE}"
 
 
-def _leading_nowhere() -> dict[str, str]:
-    """Make settings of no database.
-
-    Nothing at all would not do: a service may read what is missing from a file such as .env.
-    """
-    settings = environment(dict.fromkeys(LOGICAL, NO_DATABASE))
-    return {name: value for name, value in settings.items() if value == NO_DATABASE}
-
-
-_in_force: Final = [_leading_nowhere()]
+# Nothing at all would not do: a service may read what is missing from a file such as .env.
+_in_force: Final = [environment(dict.fromkeys(LOGICAL, NO_DATABASE))]
 """The settings of the innermost context come last."""
 
 

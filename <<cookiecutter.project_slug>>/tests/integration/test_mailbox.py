@@ -1,20 +1,22 @@
-"""The development mailbox is off unless it is set on. No database, no server."""
+"""The development mailbox is off unless it is set on."""
 
 from http import HTTPStatus
 
 import pytest
 from httpx import ASGITransport, AsyncClient
-from pydantic import SecretStr
 
-from <<cookiecutter.package_name>>.app import create_app
-from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
-from <<cookiecutter.package_name>>.settings import ENV_PREFIX, Settings
+from <<cookiecutter.package_name>>.settings import ENV_PREFIX
+
+from testdb.adapter import create_app, settings
+from testdb.runs.run import DatabaseSet
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_nobody_reads_or_sends_mail_without_the_setting(method: str) -> None:
-    unused = SecretStr("postgresql+psycopg://nobody@localhost/nowhere")
-    app = create_app(Settings(database_urls=dict.fromkeys(LOGICAL_DATABASES, unused)))
+async def test_nobody_reads_or_sends_mail_without_the_setting(
+    method: str, databases: DatabaseSet
+) -> None:
+    off = {"development_mailbox": False}
+    app = create_app(settings(databases.urls).model_copy(update=off))
     path = {"GET": "/mailbox?to=ada@example.com", "POST": "/auth/request-reset"}[method]
     async with (
         app.router.lifespan_context(app),
