@@ -16,13 +16,11 @@ from rich.console import Console
 from rich.progress import Progress
 
 from testdb.identity.errors import LifecycleError
-from testdb.processes import child, examples
+from testdb.processes import child, examples, reports
 from testdb.processes.examples import Example, Result
 from testdb.processes.tables import show_table
 from testdb.runs import run as runs
 
-CTRL_C = 130
-"""The exit code of a program that Ctrl-C has ended, as shells spell it."""
 console = Console(highlight=False, markup=False, soft_wrap=True)
 
 
@@ -46,7 +44,7 @@ def main() -> int:
         return child.TERMINATED
     except KeyboardInterrupt:
         print("Interrupted: every example was stopped.", file=sys.stderr)
-        return CTRL_C
+        return reports.INTERRUPTED
     show_table(["example", "result", "seconds"], _summary(results))
     return 1 if any(result.problem for result in results) else 0
 

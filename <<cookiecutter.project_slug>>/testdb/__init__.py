@@ -12,6 +12,7 @@ Imports go one way: {testing, processes} → runs → postgres → identity. `ad
 alone, and postgres knows nothing of it. `nox -s lint` checks that.
 """
 
+from testdb.identity import interpreter as interpreter
 from testdb.postgres import environment
 from testdb.postgres.guard import guard as guard
 

@@ -1,5 +1,10 @@
 """What a person is told: each message says what happened, why, and what to do next."""
 
+import os
+from types import TracebackType
+
+from testdb.identity.project import is_own
+
 
 class LifecycleError(Exception):
     """Something in the life of a server or a database cannot go on. The message is for a person."""
@@ -23,3 +28,25 @@ class NotDisposableError(RefusedError):
             "`invoke db.list` shows what can be dropped."
         )
         self.reason = reason
+
+
+def own_line(error: BaseException) -> TracebackType | None:
+    """Find the line of the owner's code that is nearest to an error, as a traceback of one frame.
+
+    Returns:
+        None if the error passed no code of the owner.
+    """
+    own, at = None, error.__traceback__
+    while at is not None:
+        if is_own(at.tb_frame.f_code.co_filename):
+            own = TracebackType(None, at.tb_frame, at.tb_lasti, at.tb_lineno)
+        at = at.tb_next
+    return own
+
+
+def in_one_line(error: BaseException) -> str:
+    """Say what an error is, after the file and line of the owner's code that is nearest to it."""
+    what = str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
+    if (line := own_line(error)) is None:
+        return what
+    return f"{os.path.relpath(line.tb_frame.f_code.co_filename)}:{line.tb_lineno}: {what}"

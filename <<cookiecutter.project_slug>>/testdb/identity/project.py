@@ -8,3 +8,11 @@ PROJECT: Final = "<< cookiecutter.project_slug >>"
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 """This checkout. Its embedded server is its own."""
+
+OWN: Final = ("src", "tests", "examples", "testdb/adapter.py")
+"""Where the owner's code is: the lines that a person is shown when something fails."""
+
+
+def is_own(path: str) -> bool:
+    """Tell whether a file is the owner's code, and not testdb's or a library's."""
+    return any(Path(path).resolve().is_relative_to(ROOT / place) for place in OWN)

@@ -77,8 +77,7 @@ class Guard:
         """Who connects, for application_name: the test that runs."""
         self.is_closed = False
         """Nothing passes: a unit test runs."""
-        self.refusals: list[str] = []
-        """What was refused: code that swallows the error does not get away with it."""
+        self._refusal: RefusedError | None = None
         self._maintained: ContextVar[Address | None] = ContextVar("maintained", default=None)
         self._is_exempt: ContextVar[bool] = ContextVar("is_exempt", default=False)
         self.in_progress: Counter[str] = Counter()
@@ -142,8 +141,14 @@ class Guard:
         return make_conninfo("", **{**NETWORK_TIMEOUTS, **label, **given, **fixed})
 
     def _refuse(self, message: str) -> NoReturn:
-        self.refusals.append(message)
-        raise RefusedError(message)
+        refusal = RefusedError(message)
+        self._refusal = self._refusal or refusal
+        raise refusal
+
+    def take_refusal(self) -> RefusedError | None:
+        """Get what was refused first since the last call, even if the code swallowed the error."""
+        refusal, self._refusal = self._refusal, None
+        return refusal
 
     @contextmanager
     def connecting(self, conninfo: str) -> Iterator[Callable[[PGconn], None]]:

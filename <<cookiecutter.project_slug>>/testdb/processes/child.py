@@ -17,12 +17,12 @@ from types import FrameType
 from typing import Final, NoReturn
 
 from testdb.identity.project import ROOT
+from testdb.processes import reports
 
 CLEANUP_SECONDS: Final = 5.0
 """How long a child may clean up after SIGTERM or its parent's death, before it is killed."""
-TAIL_LINES: Final = 100
 TAIL_BYTES: Final = 20_000
-"""How much of a child's output is shown."""
+"""How much of a child's output is read again."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -88,11 +88,10 @@ def how_it_ended(process: subprocess.Popen[bytes]) -> str:
     return f"ended with exit code {process.returncode}"
 
 
-def tail(output: int) -> str:
-    """Read the end of a file that children write to, without moving their place in it."""
+def tail(output: int) -> list[str]:
+    """Read the last lines of a file that children write to, without moving their place in it."""
     start = max(0, os.fstat(output).st_size - TAIL_BYTES)
-    lines = os.pread(output, TAIL_BYTES, start).decode(errors="replace").splitlines()
-    return "\n".join(lines[-TAIL_LINES:])
+    return os.pread(output, TAIL_BYTES, start).decode(errors="replace").splitlines()
 
 
 def end_with_parent() -> None:
@@ -122,6 +121,7 @@ def _raise_terminated(_signum: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     """Run a script as a child: `python -m testdb.processes.child SCRIPT [ARGUMENTS]`."""
+    reports.show_errors_in_short()
     terminate_in_order()
     end_with_parent()
     sys.argv = sys.argv[1:]

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 
 from testdb.identity.names import field
 from testdb.identity.project import ROOT
-from testdb.processes import child
-from testdb.processes.service import client_of, start_service
+from testdb.processes import child, reports
+from testdb.processes.service import LOG_TITLE, client_of, start_service
 from testdb.runs import environment
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ EXAMPLES: Final = ROOT / "examples"
 TIMEOUT_SECONDS: Final = 60.0
 """How long an example may take unless told otherwise."""
 POLL_SECONDS: Final = 0.02
+OUTPUT_LINES: Final = 100
+"""How much of an example's output is shown."""
 LOG_VARIABLE: Final = "TESTDB_SERVICE_LOG"
 """`run_example` gives an example a file for the service's log: the number of its descriptor."""
 
@@ -41,7 +43,7 @@ LOG_VARIABLE: Final = "TESTDB_SERVICE_LOG"
 def service_client(example: str) -> Iterator[httpx.Client]:
     """Have the service over fresh databases, and a client to call it, until the context ends.
 
-    Programs that the example starts have the same databases.
+    Programs that the example starts have the same databases. If it fails, its own lines are shown.
 
     Args:
         example: the `__file__` of the example, whose databases these are.
@@ -52,6 +54,7 @@ def service_client(example: str) -> Iterator[httpx.Client]:
     from testdb.identity.disposable import Kind
     from testdb.runs.run import start
 
+    reports.show_errors_in_short()
     log = os.environ.get(LOG_VARIABLE)
     itself = Example(Path(example))
     with (
@@ -83,8 +86,11 @@ class Example:
     @property
     def summary(self) -> str:
         """The first line of its docstring."""
-        docstring = ast.get_docstring(ast.parse(self.path.read_text(encoding="utf-8")))
-        return (docstring or "").partition("\n")[0]
+        try:
+            code = ast.parse(self.path.read_text(encoding="utf-8"), self.path.name)
+        except (SyntaxError, ValueError) as error:
+            return f"cannot be read: {error}"
+        return (ast.get_docstring(code) or "").partition("\n")[0]
 
     def matches(self, words: list[str]) -> bool:
         """Tell whether one of these is its name, or a kind: a word of its name."""
@@ -101,13 +107,14 @@ class Result:
     seconds: float
     output: str
     service_log: str
+    """What is in it besides an account of its work."""
 
     def report(self) -> str:
         """Say what became of it, and show what led there if that is a problem."""
         if self.problem is None:
             return f"{self.example.name} passed in {self.seconds:.1f} s"
         said = f"{self.example.name} {self.problem}"
-        for title, text in (("It wrote", self.output), ("The service's log", self.service_log)):
+        for title, text in (("It wrote", self.output), (LOG_TITLE, self.service_log)):
             if text:
                 said += f"\n{title}:\n{text}"
         return said
@@ -157,8 +164,8 @@ def run_example(
             example,
             problem,
             time.monotonic() - started,
-            child.tail(output.fileno()),
-            child.tail(log.fileno()),
+            "\n".join(child.tail(output.fileno())[-OUTPUT_LINES:]),
+            reports.problems(child.tail(log.fileno())),
         )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from testdb.adapter import HEALTH, environment
 from testdb.identity.errors import LifecycleError
-from testdb.processes import child
+from testdb.processes import child, reports
 
 if TYPE_CHECKING:
     import subprocess
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from testdb.runs.run import DatabaseSet
 
+LOG_TITLE: Final = "The service's log"
 START_SECONDS: Final = 30.0
 """How long the service may take until it answers. Seen on 2 cores: 0.8 s."""
 
@@ -43,7 +44,7 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
     Args:
         databases: which ones.
         log: the file descriptor that takes the service's log. Without it, an exception that
-            leaves the context gets the end of the log as a note.
+            leaves the context gets the problems at the end of the log as a note.
 
     Raises:
         LifecycleError: the service does not start; its log says why.
@@ -66,7 +67,8 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
             except BaseException as error:
                 if log is None:
                     child.stop(process)
-                    error.add_note(f"The service's log:\n{child.tail(kept_log.fileno())}")
+                    if problems := reports.problems(child.tail(kept_log.fileno())):
+                        error.add_note(f"{LOG_TITLE}:\n{problems}")
                 raise
 
 

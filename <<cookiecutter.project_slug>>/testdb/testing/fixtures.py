@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final, Literal
 
 import pytest
 
+from testdb.identity.errors import LifecycleError
 from testdb.identity.names import new_run_id
 from testdb.testing.isolation import Isolation, IsolationMode
 
@@ -37,17 +38,36 @@ def worker(pytestconfig: pytest.Config) -> str:
 @pytest.fixture
 def isolation(request: pytest.FixtureRequest) -> Isolation:
     """Say how the test is isolated: by its marker, else by a reset."""
-    marker = request.node.get_closest_marker("isolation")
-    try:
-        mode = IsolationMode(marker.args[0]) if marker else IsolationMode.RESET
-    except (IndexError, ValueError):
-        modes = ", ".join(IsolationMode)
-        given = marker.args or marker.kwargs
-        msg = f"Write @pytest.mark.isolation(mode) with one of {modes}, not {given}."
-        pytest.fail(msg, pytrace=False)
     node = request.node
     keeps = request.config.getoption("keep_failed_db")
-    return Isolation(mode, node.nodeid, lambda: keeps and node.stash.get(FAILED, False))
+    return Isolation(mode_of(node), node.nodeid, lambda: keeps and node.stash.get(FAILED, False))
+
+
+def mode_of(test: pytest.Item) -> IsolationMode:
+    """Tell how a test is isolated: by what is nearest of its marker, its class's and its module's.
+
+    Raises:
+        LifecycleError: that is not one of the ways.
+    """
+    found = list(test.iter_markers_with_node("isolation"))
+    if not found:
+        return IsolationMode.RESET
+    marks = [mark for node, mark in found if node is found[0][0]]
+    with suppress(ValueError):
+        (mode,) = (given for mark in marks for given in (*mark.args, *mark.kwargs.items()))
+        return IsolationMode(mode)
+    path, line, name = test.location
+    msg = (
+        f"{path}:{(line or 0) + 1}: {name.partition('[')[0]} is marked with "
+        f"{' and '.join(map(_spell, marks))}. Write one of the two ways: "
+        f"{' or '.join(_spell(pytest.mark.isolation(str(way)).mark) for way in IsolationMode)}."
+    )
+    raise LifecycleError(msg)
+
+
+def _spell(mark: pytest.Mark) -> str:
+    named = [f"{name}={value!r}" for name, value in mark.kwargs.items()]
+    return f"@pytest.mark.{mark.name}({', '.join([*map(repr, mark.args), *named])})"
 
 
 def loop_scope(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from testdb.adapter import LOGICAL
-from testdb.identity.errors import LifecycleError, ServerError
+from testdb.identity.errors import LifecycleError, ServerError, in_one_line, own_line
 from testdb.identity.project import ROOT
 from testdb.postgres import Error
 from testdb.postgres.guard import guard
@@ -24,15 +24,16 @@ from testdb.testing.fixtures import (
     isolation,
     join_run,
     leave_run,
+    mode_of,
     run,
     worker,
     worker_input,
 )
-from testdb.testing.isolation import IsolationError, IsolationMode
-from testdb.testing.reports import hide_variables_of_libraries
+from testdb.testing.isolation import IsolationMode
+from testdb.testing.reports import hide_variables_of_libraries, in_one_message
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from testdb.testing.audit import Audit
 
@@ -69,6 +70,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="put off the migration that changed models need; where CI is set, it is needed",
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests() -> Iterator[None]:
+    """Refuse to start if a conftest.py was refused a connection at import."""
+    try:
+        yield
+    finally:
+        if refusal := guard.take_refusal():
+            raise pytest.UsageError(in_one_line(refusal)) from None
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -154,73 +165,92 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         except LifecycleError as error:
             item.config.stash[_GONE] = True
             item.session.shouldstop = str(error)
-            raise pytest.fail.Exception(str(error), pytrace=False) from None
+            raise
     guard.label = item.nodeid
     guard.is_closed = _is_unit_test(item.path)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
     """Have an async test that uses databases end the asyncio tasks that it begins."""
     test = getattr(item, "obj", None)
     if "databases" in getattr(item, "fixturenames", ()) and iscoroutinefunction(test):
         from testdb.testing.async_tasks import ending_its_tasks
 
         item.obj = ending_its_tasks(test, item.nodeid)  # type: ignore[attr-defined]
-    try:
-        yield
-    except IsolationError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Remember whether a test failed, for --keep-failed-db; keep passwords out of its report."""
+    """Fail a test that was refused a connection, even if it swallows the error; stop the run.
+
+    Remember whether it failed, for --keep-failed-db, and keep passwords out of its report.
+    """
+    refusal = guard.take_refusal()
+    error = refusal or (call.excinfo and call.excinfo.value)
+    if isinstance(error, LifecycleError):
+        call.excinfo = in_one_message(error, call.excinfo)
     report = yield
+    if refusal:
+        report.outcome = "failed"  # even if it is expected to fail
+        item.session.shouldfail = f"{item.nodeid} was refused a connection"
     hide_variables_of_libraries(report.longrepr)
     item.stash[FAILED] = item.stash.get(FAILED, False) or report.failed
     return report
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
-    """Fail a module that was refused a connection at import, even if it swallows the error."""
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """Fail a module that was refused a connection at import, even if it swallows the error.
+
+    So does one with a test that is isolated in none of the ways.
+    """
     report = yield
+    excinfo = report.call.excinfo
+    error = guard.take_refusal() or (excinfo.value if excinfo else _mistake_in(report.result))
+    if isinstance(error, LifecycleError):
+        report.outcome = "failed"
+        report.longrepr = collector.repr_failure(in_one_message(error, excinfo))
     hide_variables_of_libraries(report.longrepr)
-    if guard.refusals and report.passed:
-        report.outcome, report.longrepr = "failed", guard.refusals[0]
-    guard.refusals.clear()
+    if report.failed and worker_input(collector.config):
+        report.longrepr = str(report.longrepr)  # so that xdist sees that all workers say the same
     return report
 
 
+def _mistake_in(found: Iterable[object]) -> LifecycleError | None:
+    try:
+        for test in found:
+            if isinstance(test, pytest.Item):
+                mode_of(test)
+    except LifecycleError as error:
+        return error
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)
-def pytest_internalerror(excrepr: object) -> None:
-    """Keep passwords out of the report of a hook that fails."""
+def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Say in one line what is wrong in a hook of the owner; keep passwords out of other reports."""
+    error = guard.take_refusal() or excinfo.value
+    if own_line(error):
+        # Exit codes of workers mean as much to xdist: this one stops the run.
+        pytest.exit(in_one_line(error), pytest.ExitCode.INTERRUPTED)
     hide_variables_of_libraries(excrepr)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Fail a test that was refused a connection, even if it swallows the error; stop the run.
-
-    A server that does not answer any more cannot make this last.
-    """
+    """End a test in bounded time, even if its server does not answer any more."""
     guard.is_closed = False
     try:
         with guard.cutting_after(TEARDOWN_SECONDS):
             yield
-    except (IsolationError, ServerError) as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
     except Exception:
         if _GONE not in item.config.stash:  # else it was said once, and that is enough
             raise
-    if guard.refusals:
-        first, *_ = guard.refusals
-        guard.refusals.clear()
-        item.session.shouldfail = first
-        pytest.fail(first, pytrace=False)
 
 
 @pytest.hookimpl(optionalhook=True)

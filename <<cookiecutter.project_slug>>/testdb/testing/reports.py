@@ -1,23 +1,37 @@
-"""Keep passwords out of reports: pytest prints the variables of the frames that an error passed."""
+"""What pytest says of an error: the owner's line where testdb gives a reason, and no password."""
 
-from pathlib import Path
-from typing import Final
+import pytest
 
-from testdb.identity.project import ROOT
+from testdb.identity.errors import LifecycleError, ServerError, own_line
+from testdb.identity.project import is_own
+from testdb.testing.isolation import IsolationError
 
-OWN: Final = ("src", "tests", "examples")
-"""Where the owner's code is. Other frames hold what a connection is made with."""
+
+def in_one_message(
+    error: LifecycleError, raised: pytest.ExceptionInfo[BaseException] | None
+) -> pytest.ExceptionInfo[BaseException]:
+    """Have pytest show the message and, unless no line is at fault, the owner's that led to it.
+
+    Args:
+        error: the reason.
+        raised: what came of it, unless that was swallowed.
+    """
+    line = None
+    if not isinstance(error, (IsolationError, ServerError)):
+        line = own_line(error) or (raised and own_line(raised.value))
+    failure = pytest.fail.Exception(str(error), pytrace=line is not None)
+    for note in getattr(error, "__notes__", ()):
+        failure.add_note(note)
+    return pytest.ExceptionInfo.from_exception(failure.with_traceback(line or error.__traceback__))
 
 
 def hide_variables_of_libraries(longrepr: object) -> None:
-    """Leave the variables of the owner's code in what pytest says of an error, and no others."""
+    """Leave the variables of the owner's code in what pytest says of an error, and no others.
+
+    It prints those of the frames that the error passed; libraries hold what they connect with.
+    """
     for traceback, *_ in getattr(longrepr, "chain", ()):
         for entry in traceback.reprentries:
             place = getattr(entry, "reprfileloc", None)
-            if place is None or not is_own(Path(place.path)):
+            if place is None or not is_own(place.path):
                 entry.reprlocals = entry.reprfuncargs = None
-
-
-def is_own(path: Path) -> bool:
-    """Tell whether a file holds the owner's code."""
-    return any(path.absolute().is_relative_to(ROOT / folder) for folder in OWN)

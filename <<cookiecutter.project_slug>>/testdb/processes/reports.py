@@ -1,0 +1,61 @@
+"""What a person reads when an example or its service fails: the owner's lines, and the reason."""
+
+import os
+import re
+import signal
+import sys
+import traceback
+from collections.abc import Iterable
+from types import TracebackType
+from typing import Final
+
+from testdb.identity.errors import LifecycleError, RefusedError
+from testdb.identity.project import is_own
+
+INTERRUPTED: Final = 128 + signal.SIGINT
+"""The exit code of a program that Ctrl-C has ended, as shells spell it."""
+LINES: Final = 30
+"""How much of what a service has to say is shown."""
+_FRAME: Final = re.compile(r'(?: +\| )?  File "(.+)", line \d+')
+_OF_FRAME: Final = re.compile(r"(?: +\| )?    ")
+"""Of a traceback: the line that begins a frame, and those that follow."""
+
+
+def show_errors_in_short() -> None:
+    """Have the error that ends this program shown without the lines of libraries."""
+    sys.excepthook = _show
+
+
+def _show(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
+    if kind is KeyboardInterrupt:
+        sys.stderr.write("Interrupted.\n")
+        sys.exit(INTERRUPTED)
+    if isinstance(error, LifecycleError):
+        said = [str(error), *getattr(error, "__notes__", ())]
+    else:
+        said = ["".join(traceback.format_exception_only(error)).rstrip()]
+    if not isinstance(error, LifecycleError) or isinstance(error, RefusedError):
+        said[:0] = [
+            f"{os.path.relpath(frame.filename)}:{frame.lineno}: {frame.line}"
+            for frame in traceback.extract_tb(at)
+            if is_own(frame.filename)
+        ]
+    sys.stderr.write("".join(f"{line}\n" for line in said))
+    for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+        _show(type(inner), inner, inner.__traceback__)
+
+
+def problems(log: Iterable[str]) -> str:
+    """Tell what the lines of a service's log say besides an account of its work.
+
+    Of tracebacks that is the error, and the frames that are the owner's code.
+    """
+    told, is_told = [], True
+    for line in log:
+        if frame := _FRAME.match(line):
+            is_told = is_own(frame[1])
+        elif not _OF_FRAME.match(line):
+            is_told = not line.startswith(("INFO:", "DEBUG:"))
+        if is_told:
+            told.append(line)
+    return "\n".join(told[-LINES:])
