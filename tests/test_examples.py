@@ -71,6 +71,53 @@ def test_e2e_goes_red_for_each_bad_example_and_no_other(project: Project, mark: 
             assert part in reports[name], f"{name}: {part!r} is not in\n{reports[name]}"
 
 
+SHORT: Final = 15
+"""How much an example that fails may have said of it."""
+CALLS: Final = """
+from testdb.processes.examples import service_client
+
+with service_client(__file__) as client:
+    {}
+"""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("python", "examples/example_fails.py"), id="alone"),
+        pytest.param((*RUN_ALL, "fails"), id="run_all", marks=long),
+    ],
+)
+def test_an_example_that_fails_shows_its_own_line(
+    project: Project, command: tuple[str, ...]
+) -> None:
+    path = "examples/example_fails.py"
+    project.write(path, CALLS.format("assert client.get('/users').json(), 'nobody'"))
+    asserts = project.run(*command, code=1)
+    asserts.expect(
+        f"{path}:5: assert client.get('/users').json(), 'nobody'\nAssertionError: nobody"
+    )
+    asserts.expect_none_of("The service's log")
+    project.write(path, CALLS.format("client.get('/explodes').raise_for_status()"))
+    explodes = project.run(*command, code=1)
+    explodes.expect(f"{path}:5: client.get('/explodes').raise_for_status()\nhttpx.")
+    explodes.expect("health.py", "in explodes", "RuntimeError: no answer today")
+    for done in (asserts, explodes):
+        done.expect_none_of("site-packages", "contextlib", "testdb/", "<frozen", "INFO:")
+        assert len(done.output.splitlines()) <= SHORT, done.output
+
+
+def test_an_example_without_a_server_says_only_why(project: Project) -> None:
+    nowhere = {"TESTDB_SERVER_URL": "postgresql://ada@127.0.0.1:1"}
+    done = project.run("python", "examples/example_health.py", env=nowhere, code=1)
+    done.expect("cannot be used").expect_none_of("Traceback", ".py")
+
+
+def test_a_listed_example_may_have_a_syntax_error(project: Project) -> None:
+    project.write("examples/example_broken.py", "def (\n")
+    project.run("invoke", "examples.list").expect("(example_broken.py, line 1)", "health")
+
+
 def test_run_all_goes_on_after_failures_sums_up_and_skips_by_name_or_kind(
     project: Project, external_server: ExternalServer
 ) -> None:
@@ -121,6 +168,7 @@ def test_the_journey_is_an_example_in_18_requests(
     "command",
     [
         pytest.param((*RUN_ALL, WAITS, "--timeout", "3600"), id="run_all"),
+        pytest.param(("python", "examples/example_waits.py"), id="example alone"),
         pytest.param(("nox", "-s", "e2e"), id="nox", marks=long),
     ],
 )
@@ -134,6 +182,8 @@ def test_ctrl_c_ends_everything_cleanly(
     done = project.finish(running, code=None)
     assert done.code in ({1, 130} if "nox" in command else {130}), done.output
     done.expect("databases created" if "nox" in command else "Interrupted")  # it was not killed
+    if command[0] == "python":
+        assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,6 @@ def test_is_refused(databases):  # the last: it stops the run
 """
 FAILS_AT_IMPORT: Final = FAILS + "\nREAL.connect()\n"
 FAILS_IN_A_HOOK: Final = """
-
 def pytest_collection_modifyitems():
     from sqlalchemy import create_engine
 
@@ -78,8 +77,7 @@ def test_tests_that_fail_to_connect(
         *("--full-trace", "--log-level=DEBUG"),
         code=None,
     )
-    with (project / "tests/conftest.py").open("a") as conftest:
-        conftest.write(FAILS_IN_A_HOOK)
+    project.write("conftest.py", FAILS_IN_A_HOOK)  # in tests/ it would be told in one line
     in_a_hook = project.run(
         *("pytest", "tests/integration/test_fails.py", f"--tb={style}", "--showlocals"),
         *("--full-trace", "-vv"),

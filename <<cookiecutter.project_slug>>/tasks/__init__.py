@@ -8,8 +8,12 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 
 from invoke.collection import Collection
 
-import testdb  # noqa: F401  before whatever an older Python cannot read
-from tasks import (
+from testdb.processes.reports import show_errors_in_short
+
+# Before the tasks are imported: they import the adapter.
+show_errors_in_short()
+
+from tasks import (  # noqa: E402
     db,
     demo,  # demo
     examples,

@@ -74,6 +74,12 @@ def mismatch() -> str | None:
 
     if PREFIX != ENV_PREFIX:
         return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
+    for name in LOGICAL_DATABASES:
+        if name != name.lower() or "__" in name:
+            return (
+                f"The logical database {name} needs a name in lower case and without __: it is "
+                f"part of the variable {ENV_PREFIX}DATABASE_URLS__{name.upper()}."
+            )
     if missing := LOGICAL_DATABASES.keys() - set(LOGICAL):
         folders = ", ".join(str(MIGRATIONS / logical) for logical in sorted(missing))
         return f"LOGICAL_DATABASES names what has no folder of migrations: mkdir {folders}"

@@ -30,7 +30,7 @@ from testdb.testing.fixtures import (
     worker_input,
 )
 from testdb.testing.isolation import IsolationMode
-from testdb.testing.reports import hide_variables_of_libraries, in_one_message
+from testdb.testing.reports import first_to_meet, hide_variables_of_libraries, in_one_message
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -193,6 +193,8 @@ def pytest_runtest_makereport(
     if isinstance(error, LifecycleError):
         call.excinfo = in_one_message(error, call.excinfo)
     report = yield
+    if isinstance(error, Exception) and (first := first_to_meet(error, item.nodeid)):
+        report.longrepr = f"As for {first}: {in_one_line(error)}"
     if refusal:
         report.outcome = "failed"  # even if it is expected to fail
         item.session.shouldfail = f"{item.nodeid} was refused a connection"
@@ -236,14 +238,17 @@ def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseExce
     """Say in one line what is wrong in a hook of the owner; keep passwords out of other reports."""
     error = guard.take_refusal() or excinfo.value
     if own_line(error):
-        # Exit codes of workers mean as much to xdist: this one stops the run.
-        pytest.exit(in_one_line(error), pytest.ExitCode.INTERRUPTED)
+        # Of a worker, xdist wants to hear that it was interrupted: then it stops the others.
+        is_worker = "PYTEST_XDIST_WORKER" in os.environ
+        code = pytest.ExitCode.INTERRUPTED if is_worker else pytest.ExitCode.USAGE_ERROR
+        pytest.exit(in_one_line(error), code)
     hide_variables_of_libraries(excrepr)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """End a test in bounded time, even if its server does not answer any more."""
+    __tracebackhide__ = True
     guard.is_closed = False
     try:
         with guard.cutting_after(TEARDOWN_SECONDS):

@@ -25,6 +25,12 @@ def in_one_message(
     return pytest.ExceptionInfo.from_exception(failure.with_traceback(line or error.__traceback__))
 
 
+def first_to_meet(error: Exception, test: str) -> str | None:
+    """Tell which other test met this very error before: a fixture raises its own for each test."""
+    first: str = vars(error).setdefault("_testdb_first", test)
+    return None if first == test else first
+
+
 def hide_variables_of_libraries(longrepr: object) -> None:
     """Leave the variables of the owner's code in what pytest says of an error, and no others.
 
