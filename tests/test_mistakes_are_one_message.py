@@ -81,6 +81,9 @@ REFUSALS: Final = {
         "REAL.connect()",
     ),
     "a module": Refused("REAL.connect()\n\n\ndef test():\n    pass\n", "REAL.connect()"),
+    "an e2e test": Refused(
+        "def test():\n    REAL.connect()\n", "REAL.connect()", path="tests/e2e/test_written.py"
+    ),
     "a unit test": Refused(
         "def test():\n    REAL.connect()\n",
         "REAL.connect()",

@@ -828,15 +828,15 @@ MUTANTS: Final = {
         Mutant(
             "a refusal that was swallowed is forgotten",
             "testdb/testing/plugin.py",
-            "if guard.refusals:",
-            "if False:",
+            "refusal = guard.take_refusal()",
+            "refusal = None",
             REFUSED,
         ),
         Mutant(
             "a module that swallows a refusal is believed",
             "testdb/testing/plugin.py",
-            "if guard.refusals and report.passed:",
-            "if False:",
+            "error = guard.take_refusal() or (excinfo.value if excinfo else ",
+            "error = (excinfo.value if excinfo else ",
             "test_guard.py::test_a_module_that_swallows_a_refusal_is_named",
         ),
         Mutant(
