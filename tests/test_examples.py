@@ -98,9 +98,9 @@ def test_an_example_that_fails_shows_its_own_line(
         f"{path}:5: assert client.get('/users').json(), 'nobody'\nAssertionError: nobody"
     )
     asserts.expect_none_of("The service's log")
-    project.write(path, CALLS.format("client.get('/explodes').raise_for_status()"))
+    project.write(path, CALLS.format("client.get('/health/explodes').raise_for_status()"))
     explodes = project.run(*command, code=1)
-    explodes.expect(f"{path}:5: client.get('/explodes').raise_for_status()\nhttpx.")
+    explodes.expect(f"{path}:5: client.get('/health/explodes').raise_for_status()\nhttpx.")
     explodes.expect("health.py", "in explodes", "RuntimeError: no answer today")
     for done in (asserts, explodes):
         done.expect_none_of("site-packages", "contextlib", "testdb/", "<frozen", "INFO:")

@@ -222,7 +222,7 @@ BROKEN: Final = {
         SETTINGS,
         "    database_urls:",
         "    secret: str\n    database_urls:",
-        ("app.py", "configured = settings or Settings()", "secret", "Field required"),
+        ("MY_SERVICE_SECRET: Field required.",),
         ("python", "examples/example_health.py"),
     ),
 }

@@ -233,8 +233,8 @@ def test_seeds_that_cannot_be_stored_are_told_by_the_owners_line(project: Projec
     done = project.run("pytest", path, code=1)
     done.expect("2 failed, 2 passed, 3 errors", "async function stores none")
     line = 1 + (EVERY_WAY + FAILS).splitlines().index('        sessions["main"].flush()')
-    done.expect(f"{path}:{line}: no seeds were stored").expect("UniqueViolation")
-    done.find(rf"^{path}:\d+: a test uses the databases already.*scope=\"module\"")
+    done.expect(f"No seeds were stored. {path}:{line}: ").expect("UniqueViolation")
+    done.find(r"A test uses the databases already.*scope=\"module\"")
     done.expect_none_of("Traceback", "testdb/testing/", "contextlib", "left behind")
     counts = audit(done)
     assert counts["created"] == counts["dropped"]

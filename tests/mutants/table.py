@@ -1057,8 +1057,8 @@ MUTANTS: Final = {
         Mutant(
             "what the settings lack is read from a file",
             "testdb/runs/environment.py",
-            "if value == NO_DATABASE",
-            "if not value",
+            "environment(dict.fromkeys(LOGICAL, NO_DATABASE))",
+            "environment({})",
             f"{ELSEWHERE}::test_programs_that_a_test_starts_migrate_no_real_database",
         ),
         Mutant(

@@ -16,6 +16,8 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 """The exit code of a program that Ctrl-C has ended, as shells spell it."""
 LINES: Final = 30
 """How much of what a service has to say is shown."""
+_ACCOUNT: Final = re.compile(r"\S+ \S+ (DEBUG|INFO) ")
+"""Begins a line of the log that is no problem."""
 _FRAME: Final = re.compile(r'(?: +\| )?  File "(.+)", line \d+')
 _OF_FRAME: Final = re.compile(r"(?: +\| )?    ")
 """Of a traceback: the line that begins a frame, and those that follow."""
@@ -55,7 +57,7 @@ def problems(log: Iterable[str]) -> str:
         if frame := _FRAME.match(line):
             is_told = is_own(frame[1])
         elif not _OF_FRAME.match(line):
-            is_told = not line.startswith(("INFO:", "DEBUG:"))
+            is_told = not _ACCOUNT.match(line)
         if is_told:
             told.append(line)
     return "\n".join(told[-LINES:])

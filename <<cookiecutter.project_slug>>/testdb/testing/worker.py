@@ -22,7 +22,7 @@ from sqlalchemy import URL, Engine, create_engine
 
 from testdb.adapter import SERVICE
 from testdb.identity.disposable import Kind
-from testdb.identity.errors import RefusedError
+from testdb.identity.errors import LifecycleError, RefusedError
 from testdb.postgres import sessions
 from testdb.postgres.contents import Contents
 from testdb.postgres.guard import guard
@@ -30,7 +30,7 @@ from testdb.postgres.reset import Resetter
 from testdb.runs import environment
 from testdb.runs.run import DatabaseSet, Run
 from testdb.testing.isolation import Isolation, IsolationError, IsolationMode
-from testdb.testing.seeds import Fill, say_that_it_is_too_late, store
+from testdb.testing.seeds import Fill, store
 
 WAIT_SECONDS: Final = 60.0
 """How long a test waits for its databases, before the connections to a silent server are cut."""
@@ -180,10 +180,14 @@ class WorkerDatabases:
             fill: stores them, with a session for each logical database; they are committed then.
 
         Raises:
-            LifecycleError: the databases cannot be made.
+            LifecycleError: the rows cannot be stored, or a test uses the databases already.
         """
         if self._is_lent:
-            say_that_it_is_too_late()
+            msg = (
+                "A test uses the databases already, so that they cannot have seeds. Use `seeded` "
+                'in a fixture with scope="module" or scope="session".'
+            )
+            raise LifecycleError(msg)
         made = self._thread.submit(self._make_base)
         try:
             with guard.cutting_after(WAIT_SECONDS):
