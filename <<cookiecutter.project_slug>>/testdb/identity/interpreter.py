@@ -10,7 +10,7 @@ from pathlib import Path
 OLDEST = (3, 11)
 SERVICES = Path(__file__).resolve().parents[2].glob("src/*/__init__.py")
 # One of what the service depends on, one of what its tests do, and the service itself.
-NEEDED = ["psycopg", "xdist", *(path.parent.name for path in SERVICES)]
+NEEDED = ["alembic", "xdist", *(path.parent.name for path in SERVICES)]
 LACKING = [name for name in NEEDED if find_spec(name) is None]
 
 if sys.version_info < OLDEST:
