@@ -137,7 +137,12 @@ def test_run_all_goes_on_after_failures_sums_up_and_skips_by_name_or_kind(
     assert summary(skipped).keys() == {"well", "sleeps"}
     assert "hung" in summary(skipped)["sleeps"]
     project.run(*RUN_ALL, "nobody", code=2)
-    project.run("invoke", "examples.run", "--name=well")
+    same = project.run("invoke", "examples.run", "--", "raises", "well", "-n2", code=1)
+    assert summary(same).keys() == {"raises", "well"}
+    for wrong in ("--timeout=nan", "--jobs=x"):
+        refused = project.run("invoke", "examples.run", "--", wrong, code=2)
+        assert refused.stderr.count("\n") == 1
+        refused.expect(wrong.partition("=")[0])
 
 
 def summary(done: Outcome) -> dict[str, str]:

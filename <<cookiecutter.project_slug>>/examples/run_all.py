@@ -1,6 +1,7 @@
 """Run the examples, each in a process of its own, and sum up what became of them.
 
 python examples/run_all.py [NAME ...] [--skip NAME ...] [-n N] [--timeout SECONDS]
+invoke examples.run -- [the same]
 
 A NAME is that of an example (`users` for example_users.py) or a kind: a word of several names.
 The exit code is 0 if all passed, 1 if any failed, 2 if they cannot be run, 130 after Ctrl-C
@@ -8,6 +9,7 @@ and 143 after SIGTERM.
 """
 
 import argparse
+import math
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -79,7 +81,9 @@ def _run(chosen: list[Example], jobs: int, timeout: float) -> list[Result]:
 def _options() -> argparse.Namespace:
     found = examples.find()
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage=argparse.SUPPRESS,  # the description has it, and a mistake is told in one line
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="run only these")
     parser.add_argument(
@@ -97,6 +101,8 @@ def _options() -> argparse.Namespace:
             parser.error(f"there is no example {name!r}; choose from {known}")
     if options.jobs < 0:
         parser.error("--jobs must be a number of examples, not less than 0")
+    if not 0 < options.timeout < math.inf:
+        parser.error("--timeout must be a number of seconds, more than 0")
     return options
 
 

@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from tasks.reporting import errors_as_exit
+from tasks.reporting import errors_as_exit, task
 from testdb.adapter import LOGICAL, PACKAGE, alembic_config
 from testdb.identity.project import ROOT
 

@@ -4,8 +4,8 @@ import os
 import sys
 
 from invoke.context import Context
-from invoke.tasks import task
 
+from tasks.reporting import task
 from testdb.identity.project import ROOT
 from testdb.processes import examples
 
@@ -18,26 +18,12 @@ def list_(_: Context) -> None:
     show_table(["name", "what it shows"], [[e.name, e.summary] for e in examples.find()])
 
 
-@task(
-    iterable=["skip"],
-    help={
-        "name": "an example, or a kind such as websocket; without it all",
-        "skip": "leave this example or kind out",
-        "jobs": "how many run at once",
-        "timeout": "seconds for each",
-    },
-)
-def run(
-    _: Context,
-    name: str = "",
-    skip: list[str] | None = None,
-    jobs: int = 1,
-    timeout: float = examples.TIMEOUT_SECONDS,
-) -> None:
-    """Run the examples, with a summary."""
+@task
+def run(context: Context) -> None:
+    """Run the examples, with a summary: all, or what follows --, as in `-- users health -n 4`.
+
+    It takes what examples/run_all.py takes: `-- --help` shows it.
+    """
     script = str(ROOT / "examples" / "run_all.py")
-    names = [name] if name else []
-    skips = [f"--skip={left_out}" for left_out in skip or []]
-    options = [*names, *skips, f"--jobs={jobs}", f"--timeout={timeout}"]
     # Not a child: it takes our place, so that Ctrl-C and the exit code are its own.
-    os.execv(sys.executable, [sys.executable, script, *options])  # noqa: S606
+    os.execv(sys.executable, [sys.executable, script, *context.remainder.split()])  # noqa: S606

@@ -1,9 +1,17 @@
-"""How tasks end where something is wrong: one message on stderr, and an exit code."""
+"""How tasks end where something is wrong: one message on stderr, and an exit code.
 
-from collections.abc import Iterator
+Every task is made by the `task` of this module, in place of Invoke's.
+"""
+
+import math
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any, Final
 
-from invoke.exceptions import Exit
+from invoke import tasks
+from invoke.exceptions import Exit, ParseError
+from invoke.parser.argument import Argument
 
 from testdb.identity.errors import LifecycleError
 from testdb.postgres import Error
@@ -23,3 +31,40 @@ def errors_as_exit() -> Iterator[None]:
         raise Exit(code=child.TERMINATED) from None
     except (LifecycleError, Error) as error:
         raise Exit(str(error), code=1) from None
+
+
+class Option(Argument):
+    """An option of a task. Where it takes a number, anything else is a mistake, not a traceback."""
+
+    def set_value(self, value: Any, cast: bool = True) -> None:  # noqa: ANN401  as Invoke has it
+        """Take what stands on the command line.
+
+        Raises:
+            ParseError: it is no number, or not a finite one.
+        """
+        try:
+            super().set_value(value, cast)
+            is_wrong = self.kind is float and not math.isfinite(self.value)
+        except ValueError:
+            is_wrong = True
+        if is_wrong:
+            number = "a whole number" if self.kind is int else "a number"
+            msg = f"--{self.names[0]} takes {number}, not {value!r}."
+            raise ParseError(msg)
+
+
+class Task(tasks.Task[Callable[..., None]]):
+    """A task with such options."""
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
+        """Describe its options to Invoke."""
+        options: list[Argument] = []
+        for argument in super().get_arguments(ignore_unknown_help):
+            option = Option(names=argument.names)
+            vars(option).update(vars(argument))
+            options.append(option)
+        return options
+
+
+task: Final = partial(tasks.task, klass=Task)
+"""Invoke's decorator, for such tasks."""
