@@ -9,15 +9,12 @@ from contextlib import closing, contextmanager
 from json import dumps
 from typing import TYPE_CHECKING
 
-from invoke.tasks import task
-
-from tasks.reporting import errors_as_exit
+from tasks.reporting import errors_as_exit, task
 from testdb.adapter import (
     LOGICAL,
     fill,  # demo
     settings,  # demo
 )
-from testdb.identity.errors import RefusedError
 from testdb.runs import KEPT_DAYS
 
 if TYPE_CHECKING:
@@ -68,9 +65,9 @@ def create(
     print(hint, file=sys.stderr)
 
 
-@task(help={"name": "a database, or the run id of several", "force": "end sessions on it"})
+@task(help={"name": "a database, or the run id of several", "force": "end sessions on them"})
 def drop(_: Context, name: str, force: bool = False) -> None:
-    """Drop a disposable database; refuse anything else."""
+    """Drop a disposable database, or all of a run; refuse anything else."""
     from testdb.runs import kept
 
     with _connected() as (_server, connection):
@@ -101,7 +98,7 @@ def _row(entry: Entry, size_bytes: int) -> dict[str, str | int | bool | None]:
     return {
         "name": entry.name,
         "kind": marker.kind if marker else None,
-        "logical": marker.logical if marker else entry.proven.name.logical,
+        "logical": entry.logical,
         "run": entry.proven.name.run,
         "worker": marker.worker if marker else entry.proven.name.role,
         "alive": entry.alive,
@@ -196,15 +193,16 @@ def revision(_: Context, message: str, logical: str = LOGICAL[0], empty: bool = 
         migration_check.write_revision(run, logical, message, empty=empty)
 
 
-@task(help={"name": "which database; without it the newest that db.create made"})
-def shell(_: Context, name: str = "") -> None:
+@task(
+    help={
+        "name": "a database or a run id; without it the newest that db.create made",
+        "logical": "of which logical database, unless you name one",
+    }
+)
+def shell(_: Context, name: str = "", logical: str = LOGICAL[0]) -> None:
     """Open psql on a disposable database."""
     from testdb.postgres.psql import open_psql
     from testdb.runs import kept
 
     with _connected() as (server, connection):
-        found = kept.find(connection, name) if name else kept.created(connection)[-1:]
-        if not found:
-            msg = "There is no database to open. `invoke db.create` makes one."
-            raise RefusedError(msg)
-        open_psql(server.url_of(found[0].name))
+        open_psql(server.url_of(kept.choose(connection, name, logical).name))

@@ -1,7 +1,7 @@
 """What is on the server: databases, their markers, and who is connected to them. It only looks."""
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import LiteralString
@@ -40,6 +40,11 @@ class Entry:
     def kind(self) -> Kind | None:
         """What it was made for; None without a marker."""
         return self.proven.marker.kind if self.proven.marker else None
+
+    @property
+    def logical(self) -> str:
+        """Its logical database; without a marker as the name spells it."""
+        return self.proven.marker.logical if self.proven.marker else self.proven.name.logical
 
     @property
     def created(self) -> datetime | None:
@@ -134,6 +139,19 @@ def comments(connection: psycopg.Connection, names: Iterable[Name | str]) -> dic
         " WHERE datname = ANY(%s)"
     )
     return dict(connection.execute(query, [[str(name) for name in names]]).fetchall())
+
+
+def sessions(connection: psycopg.Connection, names: Sequence[str]) -> dict[str, list[str]]:
+    """Describe the sessions on those of these databases that have any, by their names.
+
+    Autovacuum, which acts as no role, is none: the server ends it where it drops.
+    """
+    query = (
+        "SELECT datname, array_agg(coalesce(nullif(application_name, ''), 'a session')"
+        "  || ' of ' || usename || ' (backend ' || pid || ')' ORDER BY pid) FROM pg_stat_activity"
+        " WHERE datname = ANY(%s) AND usename IS NOT NULL GROUP BY datname ORDER BY datname"
+    )
+    return dict(connection.execute(query, [[*names]]).fetchall())
 
 
 def roles(connection: psycopg.Connection) -> set[str]:

@@ -1,5 +1,8 @@
 """Databases that a person keeps, by name or by the id of the run that made them."""
 
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 from sqlalchemy import URL
@@ -8,7 +11,7 @@ from testdb.adapter import LOGICAL
 from testdb.identity.disposable import Kind, Marker, Purpose, prove
 from testdb.identity.errors import LifecycleError, RefusedError
 from testdb.identity.names import Name, is_run_id
-from testdb.postgres import Connection, catalog, databases, leases, templates
+from testdb.postgres import Connection, Error, catalog, databases, leases, templates
 from testdb.postgres.catalog import Entry
 from testdb.runs import KEPT_DAYS, migrations
 from testdb.runs.run import DatabaseSet, Run, start
@@ -16,6 +19,9 @@ from testdb.runs.run import DatabaseSet, Run, start
 WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""
 MOST_DAYS: Final = 3650
+LEAVE_SECONDS: Final = 1.0
+"""How long a session that is about to end may take, before a database counts as used."""
+POLL_SECONDS: Final = 0.05
 
 
 def create(days: float = KEPT_DAYS) -> DatabaseSet:
@@ -25,7 +31,7 @@ def create(days: float = KEPT_DAYS) -> DatabaseSet:
         LifecycleError: there is no server, the migrations fail, or that is no number of days.
     """
     if not 0 < days <= MOST_DAYS:
-        msg = f"Nothing can be kept for {days:g} days. Choose more than 0 and up to {MOST_DAYS}."
+        msg = f"Nothing is kept for {days:g} days: --days is more than 0, and {MOST_DAYS} at most."
         raise LifecycleError(msg)
     with start() as run:
         return run.create(WORKER, Kind.CREATED, kept_days=days)
@@ -49,24 +55,98 @@ def find(connection: Connection, wanted: str) -> tuple[Entry, ...]:
     raise RefusedError(msg)
 
 
-def created(connection: Connection) -> list[Entry]:
+def created(connection: Connection) -> tuple[Entry, ...]:
     """Find what `create` made and nobody has dropped, oldest first."""
-    return [entry for entry in catalog.read(connection).entries if entry.kind is Kind.CREATED]
+    return tuple(entry for entry in catalog.read(connection).entries if entry.kind is Kind.CREATED)
 
 
 def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> list[str]:
-    """Drop a database, or all of a run, unless somebody uses them; returns their names.
+    """Drop a database, or all of a run, unless somebody uses one of them; returns their names.
 
     Their leases are held until the connection is closed.
 
     Raises:
-        RefusedError: it is not disposable, its run lives, or sessions are connected to it.
+        RefusedError: one is not disposable, its run lives, or sessions are connected to it.
+            Nothing was dropped.
+        LifecycleError: the server refused one in the middle; the message says which have gone.
     """
     found = find(connection, wanted)
     for entry in found:
-        _use_alone(connection, entry, "dropped")
-        databases.drop(connection, entry.proven, end_sessions=end_sessions)
-    return [entry.name for entry in found]
+        if not leases.try_exclusively(connection, entry.lease):
+            msg = f"Nothing was dropped: somebody uses {entry.name} now (`invoke db.list`)."
+            raise RefusedError(msg)
+    names = [entry.name for entry in found]
+    if not end_sessions and (used := _wait_until_unused(connection, names)):
+        who = "; ".join(f"{name} is used by {', '.join(by)}" for name, by in used.items())
+        msg = f"Nothing was dropped: {who}. Close these sessions, or end them by --force."
+        raise RefusedError(msg)
+    for number, entry in enumerate(found):
+        try:
+            databases.drop(connection, entry.proven, end_sessions=end_sessions)
+        except (RefusedError, Error) as error:
+            gone, left = ", ".join(names[:number]), ", ".join(names[number:])
+            msg = f"{error} Dropped: {gone or 'nothing'}. Not dropped: {left}."
+            raise LifecycleError(msg) from None
+    return names
+
+
+def _wait_until_unused(connection: Connection, names: Sequence[str]) -> dict[str, list[str]]:
+    """Give sessions a moment to end; returns those that stay, by the name of the database."""
+    deadline = time.monotonic() + LEAVE_SECONDS
+    while (used := catalog.sessions(connection, names)) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return used
+
+
+def choose(connection: Connection, wanted: str, logical: str) -> Entry:
+    """Choose one database: that of this name, or of a logical database what a run has.
+
+    Args:
+        connection: to the server.
+        wanted: the name of a database or the id of a run; if empty, what `create` made last.
+        logical: of which logical database, unless one is named.
+
+    Raises:
+        LifecycleError: there is no such logical database.
+        RefusedError: there is no such database, or there are several.
+    """
+    migrations.check_logical(logical)
+    found = find(connection, wanted) if wanted else created(connection)
+    if not wanted or is_run_id(wanted):
+        found = tuple(entry for entry in found if entry.logical == logical)
+    if not found:
+        of = f"Run {wanted} has" if wanted else "There is"
+        msg = f"{of} no database {logical} to open. `invoke db.create` makes one."
+        raise RefusedError(msg)
+    if wanted and len(found) > 1:
+        names = ", ".join(entry.name for entry in found)
+        msg = f"Run {wanted} has {len(found)} databases {logical}. Name one of them: {names}."
+        raise RefusedError(msg)
+    return found[-1]
+
+
+@contextmanager
+def use(run_id: str) -> Iterator[DatabaseSet]:
+    """Use what `create` made, under the lease of its run: nobody drops it before the context ends.
+
+    Raises:
+        RefusedError: that run has not made a database for every logical database.
+        ServerError: there is no server that can be used, or a sweep came first.
+    """
+    if not is_run_id(run_id):
+        msg = f"{run_id!r} is not the id of a run, which `invoke db.create` prints."
+        raise RefusedError(msg)
+    with start(run_id=run_id) as run:
+        made = {entry.logical: entry for entry in run.entries() if entry.kind is Kind.CREATED}
+        if missing := set(LOGICAL) - made.keys():
+            msg = (
+                f"Run {run_id} has no database {', '.join(sorted(missing))}. `invoke db.list` shows "
+                f"what there is; `invoke db.migrate {run_id}` adds what is new since."
+            )
+            raise RefusedError(msg)
+        names = {logical: entry.proven.name for logical, entry in made.items()}
+        urls = {logical: run.server.url_of(str(name)) for logical, name in names.items()}
+        yield DatabaseSet(run.id, names, urls)
 
 
 def _use_alone(connection: Connection, entry: Entry, done: str) -> None:

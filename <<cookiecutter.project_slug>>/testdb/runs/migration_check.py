@@ -12,8 +12,8 @@ from sqlalchemy import Connection, NullPool, create_engine
 from testdb.adapter import LOGICAL, MIGRATIONS, PACKAGE, alembic_config, revise
 from testdb.identity.disposable import Kind
 from testdb.identity.errors import LifecycleError
-from testdb.runs.migration_errors import Step, one_message, shorten
-from testdb.runs.migrations import check_adapter
+from testdb.runs.migration_errors import Step, one_message
+from testdb.runs.migrations import check_adapter, check_logical
 from testdb.runs.revisions import check_revisions
 from testdb.runs.run import Run
 
@@ -82,12 +82,7 @@ def write_revision(run: Run, logical: str, message: str, *, empty: bool) -> None
     Raises:
         LifecycleError: there is no such logical database, its migrations fail, or none is missing.
     """
-    if logical not in LOGICAL:
-        msg = (
-            f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}. Each has a row "
-            f"in LOGICAL_DATABASES and a folder: mkdir {shorten(MIGRATIONS / logical)}"
-        )
-        raise LifecycleError(msg)
+    check_logical(logical)
     check_revisions(logical)
     with run.databases("revision", Kind.CLONE) as databases:
         url = databases.urls[logical]

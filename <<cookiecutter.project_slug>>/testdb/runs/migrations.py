@@ -9,7 +9,14 @@ from pathlib import Path
 
 from sqlalchemy import URL, NullPool, create_engine
 
-from testdb.adapter import MIGRATIONS, migration_files, mismatch, source_files, upgrade
+from testdb.adapter import (
+    LOGICAL,
+    MIGRATIONS,
+    migration_files,
+    mismatch,
+    source_files,
+    upgrade,
+)
 from testdb.identity.errors import LifecycleError
 from testdb.postgres.templates import Migrator
 
@@ -34,6 +41,20 @@ def migrate(logical: str, url: URL) -> None:
     check_revisions(logical)
     with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
         upgrade(logical, connection)
+
+
+def check_logical(logical: str) -> None:
+    """Make sure that there is such a logical database.
+
+    Raises:
+        LifecycleError: there is not.
+    """
+    if logical not in LOGICAL:
+        msg = (
+            f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}. "
+            f"Each has a row in LOGICAL_DATABASES and a folder: mkdir {MIGRATIONS / logical}"
+        )
+        raise LifecycleError(msg)
 
 
 def check_adapter() -> None:
