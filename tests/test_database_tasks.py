@@ -2,9 +2,12 @@
 
 import json
 import re
+from contextlib import closing
 from itertools import product
+from pathlib import Path
 from typing import Final
 
+import pytest
 from psycopg import sql
 
 from harness.environment import clean_variables
@@ -25,6 +28,19 @@ with service_client(__file__) as client:
     client.get("/candles/BTCUSD").raise_for_status()
     subprocess.run(["invoke", "db.list", "--json"], check=True)
 '''
+
+IN_THE_WAY = (
+    "CREATE SUBSCRIPTION in_the_way CONNECTION '' PUBLICATION none"
+    " WITH (connect = false, slot_name = NONE)"
+)
+"""DROP DATABASE fails at once where there is a subscription, which is no session."""
+ALL_TASKS = """
+from tasks import namespace
+from tasks.reporting import Task
+
+assert namespace.task_names
+print([name for name in namespace.task_names if not isinstance(namespace[name], Task)])
+"""
 
 
 BILLING_BASE: Final = """\
@@ -177,3 +193,68 @@ def test_what_is_not_disposable_is_never_dropped(
         done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
         assert external_server.databases() == before
     done.expect_none_of("Traceback").expect(repr(name)[1:-1], "is not a disposable database")
+
+
+def test_the_databases_of_a_run_are_dropped_together_or_not_at_all(
+    new_project: NewProject, external_server: ExternalServer
+) -> None:
+    """The second one is in use."""
+    project = new_project(databases="two").with_shell(**external_server.variables)
+    run = project.run("invoke", "db.create").find(r"db\.drop (\w+)")[1]
+    first, second = sorted(external_server.in_use())
+    with closing(external_server.connect(second)) as connection:
+        refused = project.run("invoke", "db.drop", run, code=1)
+        refused.expect(f"Nothing was dropped: {second} is used by a session of administrator")
+        assert sorted(external_server.in_use()) == [first, second]
+
+        connection.execute(IN_THE_WAY)
+    dropped = project.run("invoke", "db.drop", run, code=1)
+    with closing(external_server.connect(second)) as connection:
+        connection.execute("DROP SUBSCRIPTION in_the_way")
+    dropped.expect(f"Dropped: {first}. Not dropped: {second}.").expect_none_of("Traceback")
+    assert external_server.in_use() == [second]
+
+
+def test_a_shell_opens_the_database_that_is_meant(
+    new_project: NewProject, external_server: ExternalServer, tmp_path: Path
+) -> None:
+    tells = tmp_path / "psqlrc"
+    tells.write_text("SELECT current_database();")
+    project = new_project(databases="two").with_shell(
+        **external_server.variables, PSQLRC=str(tells)
+    )
+    project.run("invoke", "db.shell", code=1).expect("There is no database main to open.")
+    runs = [project.run("invoke", "db.create").find(r"db\.drop (\w+)")[1] for _ in range(2)]
+    older = next(name for name in external_server.in_use() if f"{runs[0]}_person_time" in name)
+    for arguments, opened in {
+        (): f"{runs[1]}_person_main_",
+        ("--logical", "timeseries"): f"{runs[1]}_person_timeseries_",
+        ("--name", runs[0]): f"{runs[0]}_person_main_",
+        ("--name", older): older,
+    }.items():
+        project.run("invoke", "db.shell", *arguments).expect(opened)
+    wrong = project.run("invoke", "db.shell", "--logical", "other", code=1)
+    wrong.expect("There is no logical database 'other', only main, timeseries.")
+
+
+@pytest.mark.parametrize(
+    ("task", "option", "wrong"),
+    [
+        ("db.create", "--days", "x"),
+        ("db.create", "--days", "nan"),
+        ("db.create", "--days", "0"),
+        ("db.create", "--days", "-1"),
+        ("service.run", "--port", "x"),
+        ("service.run", "--port", "70000"),
+    ],
+)
+def test_a_wrong_number_is_told_in_one_line(
+    project: Project, task: str, option: str, wrong: str
+) -> None:
+    refused = project.run("invoke", task, f"{option}={wrong}", code=1)
+    assert (refused.stdout, refused.stderr.count("\n")) == ("", 1)
+    refused.expect(option, wrong)
+
+
+def test_every_task_has_such_options(project: Project) -> None:
+    assert project.run("python", "-c", ALL_TASKS).stdout == "[]\n"

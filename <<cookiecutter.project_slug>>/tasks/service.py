@@ -4,45 +4,67 @@ from __future__ import annotations
 
 import asyncio  # demo
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit
-from invoke.tasks import task
 
-from tasks.reporting import errors_as_exit
+from tasks.reporting import errors_as_exit, task
 from testdb.adapter import fill, settings  # demo
 from testdb.processes import child
 from testdb.processes.service import start_service
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from invoke.context import Context
 
     from testdb.runs.run import DatabaseSet
 
 
-@task
+@task(
+    help={
+        "port": "where it listens; without it, any port that is free",
+        "reload": "start it anew whenever its code changes",
+        "on": "the run id that db.create printed: use those databases, and leave them",
+        "demo": "fill fresh databases with demo data",  # demo
+    }
+)
 def run(
     _: Context,
+    port: int = 0,
+    reload: bool = False,
+    on: str = "",
     demo: bool = False,  # demo
 ) -> None:
-    """Run the service on fresh databases until Ctrl-C."""
-    from testdb.identity.disposable import Kind
-    from testdb.runs.run import start
+    """Run the service until Ctrl-C, on fresh databases or on those that db.create made."""
+    from testdb.runs import kept
 
+    if demo and on:  # demo
+        msg = "--demo fills fresh databases; `invoke db.create --demo` makes such for --on."  # demo
+        raise Exit(msg, code=1)  # demo
     with (
         suppress(KeyboardInterrupt),
         errors_as_exit(),
-        start() as run,
-        run.databases("byhand", Kind.EXAMPLE) as databases,
+        kept.use(on) if on else _fresh() as databases,
     ):
         if demo:  # demo
             asyncio.run(fill(settings(databases.urls)))  # demo
-        _serve(databases)
+        _serve(databases, port, reload=reload)
 
 
-def _serve(databases: DatabaseSet) -> None:
-    with start_service(databases, log=sys.stderr.fileno()) as service:
+@contextmanager
+def _fresh() -> Iterator[DatabaseSet]:
+    from testdb.identity.disposable import Kind
+    from testdb.runs.run import start
+
+    with start() as run, run.databases("byhand", Kind.EXAMPLE) as databases:
+        yield databases
+
+
+def _serve(databases: DatabaseSet, port: int, *, reload: bool) -> None:
+    log = sys.stderr.fileno()
+    with start_service(databases, log, port=port, reload=reload) as service:
         print(f"The service answers at {service.url}/docs until Ctrl-C.", flush=True)
         service.process.wait()
     msg = f"The service {child.how_it_ended(service.process)}."

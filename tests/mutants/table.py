@@ -903,7 +903,7 @@ MUTANTS: Final = {
         Mutant(
             "every service has one port",
             "testdb/processes/service.py",
-            'socket.create_server(("127.0.0.1", 0))',
+            'socket.create_server(("127.0.0.1", port))',
             'socket.create_server(("127.0.0.1", 18765))',
             BAD_EXAMPLES,
         ),
@@ -933,8 +933,8 @@ MUTANTS: Final = {
         Mutant(
             "the password is on a command line",
             "testdb/processes/service.py",
-            '["-m", "testdb.processes.serve", str(fd)]',
-            '["-m", "testdb.processes.serve", str(fd), open(os.environ["PGPASSFILE"]).read()]',
+            '["-m", "testdb.processes.serve", str(fd), ',
+            '["-m", "testdb.processes.serve", str(fd), open(os.environ["PGPASSFILE"]).read(), ',
             "test_external_server.py::test_no_process_shows_the_password",
         ),
         Mutant(

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final, NoReturn
@@ -94,12 +94,20 @@ def tail(output: int) -> list[str]:
     return os.pread(output, TAIL_BYTES, start).decode(errors="replace").splitlines()
 
 
-def end_with_parent() -> None:
-    """In the child: end by SIGTERM when the standard input ends, by force if that takes long."""
+def _wait_for_the_end_of_input() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+
+
+def end_with_parent(wait_for_its_end: Callable[[], None] = _wait_for_the_end_of_input) -> None:
+    """In the child: end by SIGTERM when the parent has ended, by force if that takes long.
+
+    Args:
+        wait_for_its_end: waits for the end of a parent that has not used `spawn`.
+    """
 
     def watch() -> None:
-        while os.read(sys.stdin.fileno(), 1024):
-            pass
+        wait_for_its_end()
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(CLEANUP_SECONDS)
         os._exit(TERMINATED)

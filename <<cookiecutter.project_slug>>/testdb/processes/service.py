@@ -38,31 +38,37 @@ class Service:
 
 
 @contextmanager
-def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Service]:
+def start_service(
+    databases: DatabaseSet, log: int | None = None, *, port: int = 0, reload: bool = False
+) -> Iterator[Service]:
     """Run the service over these databases until the context ends.
 
     Args:
         databases: which ones.
         log: the file descriptor that takes the service's log. Without it, an exception that
             leaves the context gets the problems at the end of the log as a note.
+        port: where it listens, on 127.0.0.1; 0 is any that is free.
+        reload: start it anew whenever its code changes. Nobody waits until it answers then: the
+            code may be of no use yet.
 
     Raises:
-        LifecycleError: the service does not start; its log says why.
+        LifecycleError: it cannot have the port, or does not start; its log says why.
     """
     # Bound here and handed over, so that nobody can take the port in between. It listens already:
     # a request waits until the service answers it, and fails when the service dies.
-    with socket.create_server(("127.0.0.1", 0)) as listening, tempfile.TemporaryFile() as kept_log:
+    with _listen(port) as listening, tempfile.TemporaryFile() as kept_log:
         fd = listening.fileno()
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with child.spawn(
-            ["-m", "testdb.processes.serve", str(fd)],
+            ["-m", "testdb.processes.serve", str(fd), *(["--reload"] if reload else [])],
             os.environ | environment(databases.urls),
             output=kept_log.fileno() if log is None else log,
             pass_fds=[fd],
         ) as process:
             listening.close()
             try:
-                _wait_until_it_answers(url, process)
+                if not reload:
+                    _wait_until_it_answers(url, process)
                 yield Service(url, process)
             except BaseException as error:
                 if log is None:
@@ -70,6 +76,15 @@ def start_service(databases: DatabaseSet, log: int | None = None) -> Iterator[Se
                     if problems := reports.problems(child.tail(kept_log.fileno())):
                         error.add_note(f"{LOG_TITLE}:\n{problems}")
                 raise
+
+
+def _listen(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "there is none"
+        msg = f"The service cannot have port {port}: {why}. Without --port it finds a free one."
+        raise LifecycleError(msg) from None
 
 
 def client_of(service: Service) -> httpx.Client:
