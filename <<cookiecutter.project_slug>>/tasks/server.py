@@ -1,9 +1,12 @@
-"""The embedded server: look at it, stop it."""
+"""The embedded server: look at it, stop it, delete it, let tools in that speak only TCP."""
+
+import sys
+from contextlib import suppress
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from tasks.reporting import errors_as_exit
+from tasks.reporting import errors_as_exit, task
+from testdb.postgres.embedded import alone
 from testdb.postgres.embedded import server as embedded
 from testdb.postgres.embedded.home import find_home
 
@@ -11,12 +14,15 @@ from testdb.postgres.embedded.home import find_home
 @task
 def status(_: Context) -> None:
     """Say whether the embedded server runs, and where it lives."""
+    from rich.filesize import decimal
+
     with errors_as_exit():
         home = find_home()
         socket = embedded.find_socket(home)
     print(f"state:  {f'running, its socket is in {socket}' if socket else 'stopped'}")
     print(f"data:   {home.data}")
     print(f"log:    {home.log}")
+    print(f"disk:   {decimal(home.size_bytes())} in {home.path}")
 
 
 @task
@@ -25,3 +31,30 @@ def stop(_: Context) -> None:
     with errors_as_exit():
         stopped = embedded.stop()
     print("Stopped." if stopped else "It does not run.")
+
+
+@task(help={"force": "also if a database on it is kept, or if it does not start any more"})
+def purge(_: Context, force: bool = False) -> None:
+    """Stop the embedded server and delete its data and programs; the next run makes new ones."""
+    from rich.filesize import decimal
+
+    with errors_as_exit():
+        freed = alone.purge(force=force)
+    print(f"Freed {decimal(freed)}.")
+
+
+@task
+def listen(_: Context) -> None:
+    """Let tools in by TCP until Ctrl-C, from this machine and by a password."""
+    with suppress(KeyboardInterrupt), errors_as_exit():
+        alone.listen(_show)
+
+
+def _show(port: int, password: str) -> None:
+    user, host = embedded.SUPERUSER, embedded.LOOPBACK
+    print(f"host:      {host}")
+    print(f"port:      {port}")
+    print(f"user:      {user}")
+    print(f"password:  {password}")
+    print(f"url:       postgresql://{user}:{password}@{host}:{port}/postgres", flush=True)
+    print("The embedded server listens there until Ctrl-C.", file=sys.stderr)

@@ -3,7 +3,9 @@
 Root's server is the one that they come near: it runs as `nobody`, who must pass through its home.
 """
 
+import fcntl
 import os
+import signal
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -31,6 +33,7 @@ from harness import embedded
 from harness.embedded import command_of
 from harness.gate import WAIT, Gate
 from harness.outcome import Outcome, run
+from harness.parameters import long
 from harness.project import NewProject, Project
 from harness.watching import kill, wait_until
 
@@ -97,6 +100,64 @@ def test_nobody_else_gets_in(running: Running) -> None:
     for role in ("postgres", "other", "nobody", "root"):
         with pytest.raises(psycopg.OperationalError, match=refusal):
             connected(socket, role, NOBODY).close()
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "while somebody uses it",
+        pytest.param("while a database is kept", marks=long),
+        pytest.param("by server.stop", marks=long),
+    ],
+)
+def test_nobody_gets_in_by_tcp_without_the_password(
+    embedded_project: Project, homes: Path, end: str
+) -> None:
+    own = embedded_project.with_shell(TESTDB_HOME=str(embedded.new_home(homes)))
+    listening = own.start("invoke", "server.listen")
+    assert listening.stdout
+    told = dict(listening.stdout.readline().split(maxsplit=1) for _ in range(5))
+    port, password = told["port:"].strip(), told["password:"].strip()
+
+    def get_in(**arguments: str) -> psycopg.Connection:
+        how = {"host": "127.0.0.1", "port": port, "user": "postgres", "dbname": "postgres"}
+        return psycopg.connect(**{**how, **arguments}, autocommit=True)
+
+    with get_in(password=password) as connection:
+        connection.execute("CREATE ROLE other LOGIN SUPERUSER PASSWORD 'guessed'")
+        mine = connection.execute("SHOW listen_addresses").fetchone()
+    psycopg.connect(told["url:"].strip()).close()
+    for refusal, arguments in {
+        "no password supplied": {},
+        "password authentication failed": {"password": "guessed"},
+        "no pg_hba.conf entry": {"user": "other", "password": "guessed"},
+    }.items():
+        with pytest.raises(psycopg.OperationalError, match=refusal):
+            get_in(**arguments).close()
+    assert mine == ("127.0.0.1",)
+    (home,) = Path(own.shell["TESTDB_HOME"]).iterdir()
+    written = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
+    shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
+    assert not [text for text in written + shown if password.encode() in text]
+    own.run("invoke", "db.list")  # over the socket, as ever
+
+    with (home / "users.lock").open() as lock:
+        if end == "by server.stop":
+            own.run("invoke", "server.stop")
+            own.finish(listening, code=1).expect("The embedded server has ended")
+        else:
+            if end == "while somebody uses it":
+                fcntl.flock(lock, fcntl.LOCK_SH)
+            else:
+                own.run("invoke", "db.create")
+            listening.send_signal(signal.SIGINT)
+            own.finish(listening)
+        refusal = "authentication failed" if "somebody" in end else "Connection refused"
+        with pytest.raises(psycopg.OperationalError, match=refusal):
+            get_in(password=password).close()
+    wait_until(lambda: bool(own.postmaster()) == ("kept" in end), "it is not as it should be")
+    own.run("invoke", "db.list")
+    assert (home / "hba.conf").read_text() == "local all all peer map=owner\n"
 
 
 def connected(socket: str, role: str, uid: int) -> psycopg.Connection:

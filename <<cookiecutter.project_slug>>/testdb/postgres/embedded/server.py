@@ -18,8 +18,9 @@ from testdb.postgres.embedded.home import Home, account, find_home
 from testdb.postgres.guard import MAINTENANCE, guard
 
 SUPERUSER: Final = "postgres"
+LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 5432
-"""Only names the socket file: the server listens on no network address."""
+"""Only names the socket file: the server listens on no network address, unless `listen` asks."""
 SUPERVISOR: Final = "testdb.postgres.embedded.supervisor"
 CONNECT_SECONDS: Final = 10
 PID_FILE_SOCKET: Final = 4
@@ -27,17 +28,20 @@ PID_FILE_SOCKET: Final = 4
 
 
 @contextmanager
-def use() -> Iterator[Path]:
+def use(tcp_port: int | None = None) -> Iterator[Path]:
     """Use the embedded server, started if need be; yields the directory of its socket.
 
     The server stays up at least as long as this context, and ends soon after the last one.
+
+    Args:
+        tcp_port: where it listens besides, on 127.0.0.1, if this is what starts it.
 
     Raises:
         ServerError: it does not start; the message ends with its log.
     """
     home = find_home()
     with home.locked("users.lock", fcntl.LOCK_SH):
-        yield find_socket(home) or _start(home)
+        yield find_socket(home) or start(home, tcp_port)
 
 
 def find_socket(home: Home) -> Path | None:
@@ -66,13 +70,18 @@ def connect(socket: Path) -> psycopg.Connection:
         )
 
 
-def _start(home: Home) -> Path:
+def start(home: Home, tcp_port: int | None = None) -> Path:
+    """Start the server unless it runs; returns the directory of its socket. See `use`.
+
+    Raises:
+        ServerError: it does not start; the message ends with its log.
+    """
     with home.locked("start.lock", fcntl.LOCK_EX):
         if socket := find_socket(home):
             return socket
         with home.open(home.log.name) as log:
             supervisor = subprocess.Popen(
-                [sys.executable, "-m", SUPERVISOR],
+                [sys.executable, "-m", SUPERVISOR, *([str(tcp_port)] if tcp_port else [])],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

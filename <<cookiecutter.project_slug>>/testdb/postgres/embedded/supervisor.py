@@ -1,8 +1,8 @@
 """The process that starts the embedded server and ends it when its last user has gone.
 
-server.py runs it as `python -m testdb.postgres.embedded.supervisor`. It prints the directory of the
-socket once the server answers, and lives outside every run's process group: no kill of a run takes
-it along.
+server.py runs it as `python -m testdb.postgres.embedded.supervisor [PORT]`, with the port that the
+server listens on besides its socket. It prints the directory of the socket once the server answers,
+and lives outside every run's process group: no kill of a run takes it along.
 """
 
 import ctypes
@@ -175,7 +175,7 @@ def _environment() -> dict[str, str]:
 def _socket_directory(home: Home) -> Iterator[Path]:
     """Make the private directory of the socket: in our home, or in /tmp if that is too long."""
     socket = home.path / "socket"
-    longest = os.fsencode(socket / f".s.PGSQL.{server.PORT}")
+    longest = os.fsencode(socket / ".s.PGSQL.65535")
     # libpq would split the path at commas, and PostgreSQL's setting at quotes.
     if len(longest) > SOCKET_PATH_BYTES or {*longest} & {*b',"'}:
         short = Path("/tmp", f"testdb-{os.geteuid()}")  # noqa: S108  not if somebody else made it
@@ -191,10 +191,18 @@ def _socket_directory(home: Home) -> Iterator[Path]:
 
 
 def _start(home: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]:
+    listening, let_in = {}, "local all all peer map=owner\n"
+    if len(sys.argv) > 1:
+        tcp_port = sys.argv[1]
+        listening = {"listen_addresses": server.LOOPBACK, "port": tcp_port}
+        let_in += f"host all {server.SUPERUSER} {server.LOOPBACK}/32 scram-sha-256\n"
+        # The port names the socket file too, and everybody looks for the usual one.
+        (socket / f".s.PGSQL.{server.PORT}").symlink_to(f".s.PGSQL.{tcp_port}")
     settings = {
         **SETTINGS,
+        **listening,
         "unix_socket_directories": f'"{socket}"',
-        "hba_file": _write_for_server(home.path / "hba.conf", "local all all peer map=owner\n"),
+        "hba_file": _write_for_server(home.path / "hba.conf", let_in),
         "ident_file": _write_for_server(home.path / "ident.conf", f'owner "{owner_name()}" all\n'),
     }
     options = [f"--{name}={value}" for name, value in settings.items()]
@@ -211,7 +219,7 @@ def _start(home: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]
 
 
 def _write_for_server(path: Path, text: str) -> str:
-    """Write a file that decides who gets in: we alone, under any role; the server only reads it."""
+    """Write a file that decides who gets in; the server only reads it."""
     path.unlink(missing_ok=True)
     path.write_text(text)
     path.chmod(0o644)
