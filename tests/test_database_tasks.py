@@ -171,7 +171,7 @@ def test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created
         key = project.run("python", "-c", KEY_OF, older).stdout
         administrator.execute("SELECT pg_advisory_lock_shared(%s)", [key])
         refused = project.run("invoke", "db.migrate", "--name", older, code=1)
-        refused.expect("was not migrated: somebody uses it now").expect_none_of("Traceback")
+        refused.expect("was not migrated: somebody uses").expect_none_of("Traceback")
     project.run("invoke", "db.migrate").expect_times(1, f"^billing: .*/{name}$")
     assert markers(external_server)[name]["kept_until"] == made[alone]["kept_until"]
 

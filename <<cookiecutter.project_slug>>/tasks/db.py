@@ -67,7 +67,7 @@ def create(
 
 @task(help={"name": "a database, or the run id of several", "force": "end sessions on them"})
 def drop(_: Context, name: str, force: bool = False) -> None:
-    """Drop a disposable database, or all of a run; refuse anything else."""
+    """Drop a disposable database, or all of a run."""
     from testdb.runs import kept
 
     with _connected() as (_server, connection):
@@ -160,7 +160,7 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
 
 @task(help={"name": "a database or a run id; without it everything that db.create made"})
 def migrate(_: Context, name: str = "") -> None:
-    """Migrate what db.create made, and add what is new since."""
+    """Migrate what db.create made; add what is new since."""
     from testdb.postgres.psql import psql_uri
     from testdb.runs import kept
     from testdb.runs.run import start
@@ -200,7 +200,7 @@ def revision(_: Context, message: str, logical: str = LOGICAL[0], empty: bool = 
     }
 )
 def shell(_: Context, name: str = "", logical: str = LOGICAL[0]) -> None:
-    """Open psql on a disposable database."""
+    """Open psql on a database: the newest, or --name RUN."""
     from testdb.postgres.psql import open_psql
     from testdb.runs import kept
 

@@ -48,7 +48,7 @@ FILES = (
 
 @task
 def remove(_: Context) -> None:
-    """Delete the demo; users and health stay, to copy from, and your own migrations."""
+    """Delete the demo; users, health and what is yours stay."""
     from testdb.runs.migration_errors import one_message
 
     files = [path for pattern in FILES for path in ROOT.glob(pattern)]

@@ -20,9 +20,9 @@ def list_(_: Context) -> None:
 
 @task
 def run(context: Context) -> None:
-    """Run the examples, with a summary: all, or what follows --, as in `-- users health -n 4`.
+    """Run the examples, with a summary; `-- users` runs one.
 
-    It takes what examples/run_all.py takes: `-- --help` shows it.
+    After -- it takes what examples/run_all.py takes: `-- --help` shows it.
     """
     script = str(ROOT / "examples" / "run_all.py")
     # Not a child: it takes our place, so that Ctrl-C and the exit code are its own.

@@ -35,7 +35,10 @@ def stop(_: Context) -> None:
 
 @task(help={"force": "also if a database on it is kept, or if it does not start any more"})
 def purge(_: Context, force: bool = False) -> None:
-    """Stop the embedded server and delete its data and programs; the next run makes new ones."""
+    """Stop the embedded server and delete its files.
+
+    The next run makes new ones.
+    """
     from rich.filesize import decimal
 
     with errors_as_exit():
@@ -45,7 +48,7 @@ def purge(_: Context, force: bool = False) -> None:
 
 @task
 def listen(_: Context) -> None:
-    """Let tools in by TCP until Ctrl-C, from this machine and by a password."""
+    """Let tools in by TCP, by a password, until Ctrl-C."""
     with suppress(KeyboardInterrupt), errors_as_exit():
         alone.listen(_show)
 

@@ -37,7 +37,10 @@ def run(
     on: str = "",
     demo: bool = False,  # demo
 ) -> None:
-    """Run the service until Ctrl-C, on fresh databases or on those that db.create made."""
+    """Run the service until Ctrl-C; --reload as you edit.
+
+    It has fresh databases, or with --on those that db.create made.
+    """
     from testdb.runs import kept
 
     if demo and on:  # demo

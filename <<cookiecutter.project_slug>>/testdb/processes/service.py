@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING, Final
 
-from testdb.adapter import HEALTH, environment
+from testdb.adapter import HEALTH, environment, mismatch
 from testdb.identity.errors import LifecycleError
 from testdb.processes import child, reports
 
@@ -107,6 +107,8 @@ def _wait_until_it_answers(url: str, process: subprocess.Popen[bytes]) -> None:
             process.wait(child.CLEANUP_SECONDS)
         how = "hung up" if process.returncode is None else child.how_it_ended(process)
         msg = f"The service {how} before it answered."
+        with suppress(Exception):  # a service that cannot be imported has said why in its log
+            msg = mismatch() or msg
         raise LifecycleError(msg) from None
     if answer.is_error:
         msg = f"The service answered its first request with {answer.status_code}."

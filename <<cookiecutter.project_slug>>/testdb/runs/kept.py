@@ -72,9 +72,7 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
     """
     found = find(connection, wanted)
     for entry in found:
-        if not leases.try_exclusively(connection, entry.lease):
-            msg = f"Nothing was dropped: somebody uses {entry.name} now (`invoke db.list`)."
-            raise RefusedError(msg)
+        _use_alone(connection, entry, "Nothing was dropped")
     names = [entry.name for entry in found]
     if not end_sessions and (used := _wait_until_unused(connection, names)):
         who = "; ".join(f"{name} is used by {', '.join(by)}" for name, by in used.items())
@@ -140,8 +138,8 @@ def use(run_id: str) -> Iterator[DatabaseSet]:
         made = {entry.logical: entry for entry in run.entries() if entry.kind is Kind.CREATED}
         if missing := set(LOGICAL) - made.keys():
             msg = (
-                f"Run {run_id} has no database {', '.join(sorted(missing))}. `invoke db.list` shows "
-                f"what there is; `invoke db.migrate {run_id}` adds what is new since."
+                f"Run {run_id} has no database {', '.join(sorted(missing))}. `invoke db.list` "
+                f"shows what there is, and `invoke db.migrate {run_id}` adds what is new since."
             )
             raise RefusedError(msg)
         names = {logical: entry.proven.name for logical, entry in made.items()}
@@ -149,9 +147,9 @@ def use(run_id: str) -> Iterator[DatabaseSet]:
         yield DatabaseSet(run.id, names, urls)
 
 
-def _use_alone(connection: Connection, entry: Entry, done: str) -> None:
+def _use_alone(connection: Connection, entry: Entry, otherwise: str) -> None:
     if not leases.try_exclusively(connection, entry.lease):
-        msg = f"{entry.name} was not {done}: somebody uses it now (`invoke db.list`)."
+        msg = f"{otherwise}: somebody uses {entry.name} now (`invoke db.list`)."
         raise RefusedError(msg)
 
 
@@ -165,7 +163,7 @@ def migrate(run: Run, entry: Entry) -> None:
         LifecycleError: the migrations fail.
     """
     marker = _marker_of_created(entry)
-    _use_alone(run.connection, entry, "migrated")
+    _use_alone(run.connection, entry, f"{entry.name} was not migrated")
     migrations.migrate(marker.logical, run.server.url_of(entry.name))
 
 
@@ -182,7 +180,7 @@ def add_missing(run: Run, entry: Entry) -> dict[str, URL]:
         LifecycleError: the migrations fail.
     """
     marker, connection = _marker_of_created(entry), run.connection
-    _use_alone(connection, entry, "extended")
+    _use_alone(connection, entry, f"Run {marker.run} got no more databases")
     names = {logical: Name.of(marker.run, WORKER, logical) for logical in LOGICAL}
     comments = catalog.comments(connection, names.values())
     urls = {}
