@@ -3,7 +3,6 @@
 Every task is made by the `task` of this module, in place of Invoke's.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -40,17 +39,14 @@ class Option(Argument):
         """Take what stands on the command line.
 
         Raises:
-            ParseError: it is no number, or not a finite one.
+            ParseError: it is no number where there must be one.
         """
         try:
             super().set_value(value, cast)
-            is_wrong = self.kind is float and not math.isfinite(self.value)
         except ValueError:
-            is_wrong = True
-        if is_wrong:
             number = "a whole number" if self.kind is int else "a number"
             msg = f"--{self.names[0]} takes {number}, not {value!r}."
-            raise ParseError(msg)
+            raise ParseError(msg) from None
 
 
 class Task(tasks.Task[Callable[..., None]]):
