@@ -15,8 +15,8 @@ from harness.project import Project
 from harness.watching import MARK, kill, living, wait_until, wait_until_gone
 
 HEALTH: Final = "src/my_service/health.py"
-ANSWER: Final = '(sessions_of, "ok")'
-GUARDED: Final = '(sessions_of, __import__("psycopg").generators.connect.__module__)'
+ANSWER: Final = 'OK: Final = "ok"'
+GUARDED: Final = 'OK: Final = __import__("psycopg").generators.connect.__module__'
 GUARD: Final = "testdb.postgres.guard"
 """Where the function is that every connection of the service passes."""
 
@@ -168,5 +168,5 @@ def test_a_service_by_hand_uses_databases_that_stay(
     assert external_server.in_use() == created
     project.run("invoke", "db.drop", run)
     gone = project.run("invoke", "service.run", "--on", run, code=1)
-    gone.expect(f"Run {run} has no database main that `invoke db.create` made.")
+    gone.expect(f"Run {run} has no database main.")
     project.run("invoke", "service.run", "--on", "x", code=1).expect("'x' is not the id of a run")

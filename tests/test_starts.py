@@ -37,7 +37,7 @@ def test_a_unit_test_waits_for_nothing_heavy(project: Project) -> None:
 def test_a_folder_without_a_row_is_told(project: Project) -> None:
     (project / MIGRATIONS / "archive").mkdir()
     done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
-    done.expect("rows for main", "folders for main, archive", "is one of each")
+    done.expect("has a folder for archive, and LOGICAL_DATABASES has no row. Add the row")
     done.expect_none_of("Traceback", "passed")
 
 
@@ -45,7 +45,7 @@ def test_a_row_without_a_folder_is_told(project: Project) -> None:
     project.run("pytest", HEALTH)  # while they agree
     project.replace("src/my_service/databases.py", ROW, f'{ROW}    "archive": MetaData(),\n')
     done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
-    done.expect("rows for main, archive", "folders for main in", "is one of each")
+    done.expect("has no folder of migrations: mkdir ", "migrations/archive")
     done.expect_none_of("Traceback", "passed")
 
 

@@ -22,6 +22,10 @@ down_revision = "0002"
 def upgrade() -> None:
     wait_at_the_gate()
     op.execute("CREATE TABLE last_of_all (id integer)")
+
+
+def downgrade() -> None:
+    raise NotImplementedError
 '''
 
 
