@@ -26,8 +26,18 @@ MODELS: Final = (
     "test_migrations.py"
     "::test_models_that_disagree_with_migrations_are_told_once_before_the_first_test"
 )
+SERVICE: Final = "src/<<cookiecutter.package_name>>"
+REFUSAL: Final = "test_mistakes_are_one_message.py::test_a_refusal_shows_the_line_that_asked"
+ONE_LINE: Final = "test_deployment.py::test_a_mistake_in_the_settings_is_one_line"
+GOES_AND_COMES: Final = (
+    "test_deployment.py::test_health_tells_of_a_database_that_goes_and_comes_back"
+)
+SEEDS: Final = "test_shared_seeds.py::test_each_test_finds_the_seeds_of_its_module_and_of_all"
+TOGETHER: Final = (
+    "test_database_tasks.py::test_the_databases_of_a_run_are_dropped_together_or_not_at_all"
+)
 WRONG_MIGRATION: Final = "test_mistakes_in_migrations.py::test_a_wrong_migration_is_one_message"
-MIGRATIONS: Final = "src/<<cookiecutter.package_name>>/migrations"
+MIGRATIONS: Final = f"{SERVICE}/migrations"
 ENUM: Final = "test_writing_migrations.py::test_a_feature_with_an_enum_goes_from_model_to_migration"
 DEPLOYMENTS: Final = "test_writing_migrations.py::test_deployments_migrate_one_after_the_other"
 TWO_WORKERS: Final = (
@@ -376,6 +386,13 @@ MUTANTS: Final = {
             '(copy, *copy.rglob("*"))',
             f"{OTHERS}::test_nobody_else_reaches_its_programs_before_they_are_complete",
         ),
+        Mutant(
+            "a port lets everybody in",
+            "testdb/postgres/embedded/supervisor.py",
+            "{server.LOOPBACK}/32 scram-sha-256",
+            "{server.LOOPBACK}/32 trust",
+            f"{OTHERS}::test_nobody_gets_in_by_tcp_without_the_password",
+        ),
     ),
     "A server that dies, or is not fit, gives one clear message": (
         Mutant(
@@ -611,6 +628,52 @@ MUTANTS: Final = {
             DEPLOYMENTS,
         ),
     ),
+    "A mistake shows the line of yours and one message, once: a refusal, a marker, an example": (
+        Mutant(
+            "a refusal shows what it passed",
+            "testdb/testing/plugin.py",
+            "        call.excinfo = in_one_message(error, call.excinfo)\n",
+            "        pass\n",
+            REFUSAL,
+        ),
+        Mutant(
+            "a second marker is not seen",
+            "testdb/testing/fixtures.py",
+            "marks = [mark for node, mark in found if node is found[0][0]]",
+            "marks = [found[0][1]]",
+            "test_mistakes_are_one_message.py::test_a_test_that_is_isolated_in_no_way_is_told_once",
+        ),
+        Mutant(
+            "frames of libraries are shown",
+            "testdb/processes/reports.py",
+            "            is_told = is_own(frame[1])\n",
+            "            is_told = True\n",
+            "test_examples.py::test_an_example_that_fails_shows_its_own_line",
+        ),
+    ),
+    "A wrong setting is told in one line, and `/health` answers 503 while a database is away": (
+        Mutant(
+            "a silent database is waited for",
+            f"{SERVICE}/health.py",
+            "asked.values(), timeout=PATIENCE_SECONDS)",
+            "asked.values())",
+            "test_deployment.py::test_health_does_not_wait_for_a_database_that_says_nothing",
+        ),
+        Mutant(
+            "a wrong setting ends in a traceback",
+            f"{SERVICE}/settings.py",
+            "class SettingsError(SystemExit)",
+            "class SettingsError(Exception)",
+            ONE_LINE,
+        ),
+        Mutant(
+            "the service logs as uvicorn does",
+            f"{SERVICE}/__main__.py",
+            "        log_config=log_config(settings),\n",
+            "",
+            GOES_AND_COMES,
+        ),
+    ),
     "Two workers commit the same unique key at the same time": (
         Mutant(
             "all workers have one name",
@@ -785,6 +848,53 @@ MUTANTS: Final = {
             'return ("synchronous_commit=off",) if',
             "return () if",
             TRUNCATES,
+        ),
+    ),
+    "Rows that a module or a run shares are stored once, and every test finds them": (
+        Mutant(
+            "clones are of the template",
+            "testdb/testing/worker.py",
+            "base, over = self._bases[-1].databases, ",
+            "base, over = self._bases[0].databases, ",
+            SEEDS,
+        ),
+        Mutant(
+            "a reset goes back to the template",
+            "testdb/testing/worker.py",
+            "databases, self._bases[-1].contents)",
+            "databases, self._bases[0].contents)",
+            SEEDS,
+        ),
+        Mutant(
+            "the next module has them too",
+            "testdb/testing/worker.py",
+            "self._rebase(self._bases[:-1])",
+            "pass",
+            SEEDS,
+        ),
+    ),
+    "`db.drop` drops a whole run or nothing, `db.migrate` adds what is new, `service.run` leaves none": (
+        Mutant(
+            "sessions are not looked for",
+            "testdb/runs/kept.py",
+            "if not end_sessions and (used := _wait_until_unused(connection, names)):",
+            "if used := dict[str, list[str]]():",
+            TOGETHER,
+        ),
+        Mutant(
+            "what is added is kept for ever",
+            "testdb/runs/kept.py",
+            "kept_until=marker.kept_until",
+            "kept_until=None",
+            "test_database_tasks.py"
+            "::test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created",
+        ),
+        Mutant(
+            "a reloaded service outlives who watches it",
+            "testdb/processes/serve.py",
+            "        child.end_with_parent(reloader.join)\n",
+            "        pass\n",
+            "test_service.py::test_a_service_that_reloads_ends_with_who_is_killed",
         ),
     ),
     "Tests use the app's own factory and lifespan; no event loop meets another's connection": (
