@@ -258,3 +258,18 @@ def test_a_wrong_number_is_told_in_one_line(
 
 def test_every_task_has_such_options(project: Project) -> None:
     assert project.run("python", "-c", ALL_TASKS).stdout == "[]\n"
+
+
+def test_the_readme_tells_which_extensions_the_embedded_server_has(
+    embedded_project: Project,
+) -> None:
+    embedded_project.run("invoke", "db.create")
+    ask = "echo 'SELECT name FROM pg_available_extensions' | invoke db.shell"
+    there = set(embedded_project.run("bash", "-ec", ask).stdout.split())
+    readme = (embedded_project / "README.md").read_text()
+    section = readme[readme.index("**Extensions**") :]
+    has, lacks, also = re.split(r"\bbut for\b|\band it has\b", section.partition("\n\n")[0])
+    named = [set(re.findall(r"`([a-z_-]+)`", part)) for part in (has, lacks, also)]
+    assert named[0] | named[2] <= there
+    assert named[1]
+    assert there.isdisjoint(named[1])

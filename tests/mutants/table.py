@@ -873,7 +873,7 @@ MUTANTS: Final = {
             SEEDS,
         ),
     ),
-    "`db.drop` drops a whole run or nothing, `db.migrate` adds what is new, `service.run` leaves none": (
+    "`db.drop` drops a whole run or nothing; `db.migrate` adds what is new; `service.run` ends": (
         Mutant(
             "sessions are not looked for",
             "testdb/runs/kept.py",
