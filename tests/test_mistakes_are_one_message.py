@@ -97,6 +97,21 @@ CONFTEST: Final = "tests/conftest.py"
 MOST_LINES: Final = 15
 """How much a broken service or adapter may have said of it."""
 
+SKIPS: Final = """
+import unittest
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def skips():
+    raise unittest.SkipTest("not here")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_skipped(skips, number): ...
+"""
+
 
 @pytest.fixture(scope="module")
 def shared(new_project: NewProject, external_server: ExternalServer) -> Project:
@@ -262,3 +277,20 @@ def test_a_python_without_what_is_needed_is_told_in_one_line(project: Project) -
         done = project.run(*command, env=bare, code=1)
         assert len(done.output.splitlines()) == 1, done.output
         done.expect("`nox -s dev`", "`. .venv/bin/activate`")
+
+
+def test_a_bug_in_a_task_shows_where_it_is(project: Project) -> None:
+    project.replace("tasks/db.py", "    from testdb.postgres import catalog\n", "    {}['x']\n")
+    own = project.run("invoke", "db.list", code=1)
+    own.find(r"^tasks/db.py:\d+: \{\}\['x'\]\nKeyError: 'x'$").group()
+    own.expect_none_of("Traceback")
+    project.replace(
+        "testdb/runs/kept.py", "    if not 0 < days", "    {}['x']\n    if not 0 < days"
+    )
+    ours = project.run("invoke", "db.create", code=1)
+    ours.expect("tasks/db.py", "KeyError: 'x'")
+
+
+def test_a_fixture_that_skips_all_its_tests_may_do_so(project: Project) -> None:
+    project.write("tests/unit/test_skips.py", SKIPS)
+    project.run("pytest", "tests/unit/test_skips.py").expect("2 skipped")

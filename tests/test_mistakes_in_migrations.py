@@ -135,6 +135,13 @@ def test_what_models_lack_is_shown_as_the_migration_that_would_be_written(projec
     project.run("pytest", HEALTH, "--no-migration-check", env={"CI": "true"}, code=4)
 
 
+def test_a_migration_may_name_tables_of_its_own(project: Project) -> None:
+    names = "users = sa.table('users', sa.column('name'))\n\n\ndef upgrade"
+    renames = "op.execute(users.update().values(name=sa.func.upper(users.c.name)))"
+    project.write(OWN, migration(renames).replace("def upgrade", names))
+    project.run("pytest", HEALTH)
+
+
 def test_an_autocommit_block_can_be_undone(project: Project) -> None:
     def block(statement: str) -> str:
         return f"with op.get_context().autocommit_block():\n        op.execute({statement!r})"

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from json import dumps
 from typing import TYPE_CHECKING
 
-from tasks.reporting import errors_as_exit, task
+from tasks.reporting import task
 from testdb.adapter import (
     LOGICAL,
     fill,  # demo
@@ -32,11 +32,7 @@ if TYPE_CHECKING:
 def _connected() -> Iterator[tuple[Server, Connection]]:
     from testdb.postgres.server import open_server
 
-    with (
-        errors_as_exit(),
-        open_server() as server,
-        closing(server.connect("testdb task")) as connection,
-    ):
+    with open_server() as server, closing(server.connect("testdb task")) as connection:
         yield server, connection
 
 
@@ -55,8 +51,7 @@ def create(
     from testdb.postgres.psql import psql_uri
     from testdb.runs import kept
 
-    with errors_as_exit():
-        made = kept.create(days)
+    made = kept.create(days)
     if demo:  # demo
         asyncio.run(fill(settings(made.urls)))  # demo
     for logical, url in made.urls.items():
@@ -161,20 +156,10 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
 @task(help={"name": "a database or a run id; without it everything that db.create made"})
 def migrate(_: Context, name: str = "") -> None:
     """Migrate what db.create made; add what is new since."""
-    from testdb.postgres.psql import psql_uri
     from testdb.runs import kept
-    from testdb.runs.run import start
 
-    with errors_as_exit(), start() as run:
-        connection = run.connection
-        found = kept.find(connection, name) if name else kept.created(connection)
-        for entry in found:
-            kept.migrate(run, entry)
-            print(f"{entry.name} is at the newest revision.")
-        sets = {entry.lease: entry for entry in found if name in ("", entry.lease)}
-        for entry in sets.values():
-            for logical, url in kept.add_missing(run, entry).items():
-                print(f"{logical}: {psql_uri(url)}")
+    for done in kept.migrate(name):
+        print(done)
 
 
 @task(
@@ -189,7 +174,7 @@ def revision(_: Context, message: str, logical: str = LOGICAL[0], empty: bool = 
     from testdb.runs import migration_check
     from testdb.runs.run import start
 
-    with errors_as_exit(), start() as run:
+    with start() as run:
         migration_check.write_revision(run, logical, message, empty=empty)
 
 

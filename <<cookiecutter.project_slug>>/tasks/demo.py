@@ -6,7 +6,7 @@ from pathlib import Path
 
 from invoke.context import Context
 
-from tasks.reporting import errors_as_exit, task
+from tasks.reporting import task
 from testdb.adapter import LOGICAL, PACKAGE, alembic_config
 from testdb.identity.project import ROOT
 
@@ -53,7 +53,7 @@ def remove(_: Context) -> None:
 
     files = [path for pattern in FILES for path in ROOT.glob(pattern)]
     for logical in LOGICAL:
-        with errors_as_exit(), one_message(logical):
+        with one_message(logical):
             _relink(logical, files)
     for path in files:
         path.unlink()

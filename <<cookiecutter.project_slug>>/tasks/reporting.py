@@ -1,6 +1,6 @@
 """How tasks end where something is wrong: one message on stderr, and an exit code.
 
-Every task is made by the `task` of this module, in place of Invoke's.
+Every task is made by the `task` of this module, in place of Invoke's, and so ends like this.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,18 +18,14 @@ from testdb.processes import child
 
 
 @contextmanager
-def errors_as_exit() -> Iterator[None]:
-    """End the task with the message of an error that a person can do something about.
-
-    When it is terminated, what it does is undone first, as after Ctrl-C.
-    """
-    child.terminate_in_order()
+def until_ctrl_c() -> Iterator[None]:
+    """End what lasts until Ctrl-C in order, when that comes."""
     try:
         yield
     except child.Terminated:
-        raise Exit(code=child.TERMINATED) from None
-    except (LifecycleError, Error) as error:
-        raise Exit(str(error), code=1) from None
+        raise
+    except KeyboardInterrupt:
+        pass
 
 
 class Option(Argument):
@@ -50,7 +46,17 @@ class Option(Argument):
 
 
 class Task(tasks.Task[Callable[..., None]]):
-    """A task with such options."""
+    """A task with such options, that ends with the message of what a person can mend."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+        """Do what it does. When it is terminated, that is undone first, as after Ctrl-C."""
+        child.terminate_in_order()
+        try:
+            return super().__call__(*arguments, **options)
+        except child.Terminated:
+            raise Exit(code=child.TERMINATED) from None
+        except (LifecycleError, Error) as error:
+            raise Exit(str(error), code=1) from None
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """Describe its options to Invoke."""

@@ -1,11 +1,10 @@
 """The embedded server: look at it, stop it, delete it, let tools in that speak only TCP."""
 
 import sys
-from contextlib import suppress
 
 from invoke.context import Context
 
-from tasks.reporting import errors_as_exit, task
+from tasks.reporting import task, until_ctrl_c
 from testdb.postgres.embedded import alone
 from testdb.postgres.embedded import server as embedded
 from testdb.postgres.embedded.home import find_home
@@ -16,9 +15,8 @@ def status(_: Context) -> None:
     """Say whether the embedded server runs, and where it lives."""
     from rich.filesize import decimal
 
-    with errors_as_exit():
-        home = find_home()
-        socket = embedded.find_socket(home)
+    home = find_home()
+    socket = embedded.find_socket(home)
     print(f"state:  {f'running, its socket is in {socket}' if socket else 'stopped'}")
     print(f"data:   {home.data}")
     print(f"log:    {home.log}")
@@ -28,9 +26,7 @@ def status(_: Context) -> None:
 @task
 def stop(_: Context) -> None:
     """Stop the embedded server, whoever uses it."""
-    with errors_as_exit():
-        stopped = embedded.stop()
-    print("Stopped." if stopped else "It does not run.")
+    print("Stopped." if embedded.stop() else "It does not run.")
 
 
 @task(help={"force": "also if a database on it is kept, or if it does not start any more"})
@@ -41,15 +37,13 @@ def purge(_: Context, force: bool = False) -> None:
     """
     from rich.filesize import decimal
 
-    with errors_as_exit():
-        freed = alone.purge(force=force)
-    print(f"Freed {decimal(freed)}.")
+    print(f"Freed {decimal(alone.purge(force=force))}.")
 
 
 @task
 def listen(_: Context) -> None:
     """Let tools in by TCP, by a password, until Ctrl-C."""
-    with suppress(KeyboardInterrupt), errors_as_exit():
+    with until_ctrl_c():
         alone.listen(_show)
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio  # demo
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from invoke.exceptions import Exit
 
-from tasks.reporting import errors_as_exit, task
+from tasks.reporting import task, until_ctrl_c
 from testdb.adapter import fill, settings  # demo
 from testdb.processes import child
 from testdb.processes.service import start_service
@@ -46,11 +46,7 @@ def run(
     if demo and on:  # demo
         msg = "--demo fills fresh databases; `invoke db.create --demo` makes such for --on."  # demo
         raise Exit(msg, code=1)  # demo
-    with (
-        suppress(KeyboardInterrupt),
-        errors_as_exit(),
-        kept.use(on) if on else _fresh() as databases,
-    ):
+    with until_ctrl_c(), kept.use(on) if on else _fresh() as databases:
         if demo:  # demo
             asyncio.run(fill(settings(databases.urls)))  # demo
         _serve(databases, port, reload=reload)

@@ -81,7 +81,7 @@ def mismatch() -> str | None:
                 f"part of the variable {ENV_PREFIX}DATABASE_URLS__{name.upper()}."
             )
     if missing := LOGICAL_DATABASES.keys() - set(LOGICAL):
-        folders = ", ".join(str(MIGRATIONS / logical) for logical in sorted(missing))
+        folders = " ".join(str(MIGRATIONS / logical) for logical in sorted(missing))
         return f"LOGICAL_DATABASES names what has no folder of migrations: mkdir {folders}"
     if extra := set(LOGICAL) - LOGICAL_DATABASES.keys():
         return (

@@ -556,8 +556,8 @@ MUTANTS: Final = {
         Mutant(
             "nobody looks for the line",
             "testdb/runs/migration_errors.py",
-            "for folder in (MIGRATIONS, PACKAGE):",
-            "for folder in ():",
+            "for frame in (of_migrations or frames)[-1:]:",
+            "for frame in ():",
             WRONG_MIGRATION,
         ),
         Mutant(
@@ -1287,7 +1287,7 @@ MUTANTS: Final = {
         Mutant(
             "a task dies at once",
             "tasks/reporting.py",
-            "    child.terminate_in_order()\n",
+            "        child.terminate_in_order()\n",
             "",
             f"{INTERRUPTED}::test_a_signal_in_the_middle_of_create",
         ),

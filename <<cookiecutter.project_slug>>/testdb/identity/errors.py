@@ -1,6 +1,8 @@
 """What a person is told: each message says what happened, why, and what to do next."""
 
 import os
+import traceback
+from pathlib import Path
 from types import TracebackType
 
 from testdb.identity.project import is_own
@@ -44,9 +46,18 @@ def own_line(error: BaseException) -> TracebackType | None:
     return own
 
 
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """List the lines of the owner's code that an error passed, the nearest to it last."""
+    return [f for f in traceback.extract_tb(error.__traceback__) if is_own(f.filename)]
+
+
 def in_one_line(error: BaseException) -> str:
     """Say what an error is, after the file and line of the owner's code that is nearest to it."""
     what = str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
-    if (line := own_line(error)) is None:
-        return what
-    return f"{os.path.relpath(line.tb_frame.f_code.co_filename)}:{line.tb_lineno}: {what}"
+    places = [f"{shorten(frame.filename)}:{frame.lineno}: " for frame in own_frames(error)]
+    return "".join([*places[-1:], what])
+
+
+def shorten(path: Path | str) -> str:
+    """Spell a path as seen from the working directory."""
+    return os.path.relpath(path)

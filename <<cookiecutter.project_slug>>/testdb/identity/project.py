@@ -9,7 +9,7 @@ PROJECT: Final = "<< cookiecutter.project_slug >>"
 ROOT: Final = Path(__file__).resolve().parents[2]
 """This checkout. Its embedded server is its own."""
 
-OWN: Final = ("src", "tests", "examples", "testdb/adapter.py")
+OWN: Final = ("src", "tests", "examples", "tasks", "testdb/adapter.py")
 """Where the owner's code is: the lines that a person is shown when something fails."""
 
 

@@ -141,7 +141,7 @@ def comments(connection: psycopg.Connection, names: Iterable[Name | str]) -> dic
     return dict(connection.execute(query, [[str(name) for name in names]]).fetchall())
 
 
-def sessions(connection: psycopg.Connection, names: Sequence[str]) -> dict[str, list[str]]:
+def sessions_on(connection: psycopg.Connection, names: Sequence[str]) -> dict[str, list[str]]:
     """Describe the sessions on those of these databases that have any, by their names.
 
     Autovacuum, which acts as no role, is none: the server ends it where it drops.

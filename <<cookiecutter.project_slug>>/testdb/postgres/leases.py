@@ -98,7 +98,10 @@ def held(connection: psycopg.Connection) -> set[int]:
 
 def _take_shared(connection: psycopg.Connection, run: str) -> None:
     if not _ask(connection, "SELECT pg_try_advisory_lock_shared(%s)", key_of(run)):
-        msg = f"Run {run} is being swept: its lease was lost and a sweep holds it. Start a new run."
+        msg = (
+            f"Run {run} is being swept, dropped or migrated by somebody else. If it was yours, its "
+            "lease was lost: start a new run."
+        )
         raise ServerError(msg)
 
 

@@ -1,6 +1,5 @@
 """What a person reads when an example or its service fails: the owner's lines, and the reason."""
 
-import os
 import re
 import signal
 import sys
@@ -9,7 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Final
 
-from testdb.identity.errors import LifecycleError, RefusedError
+from testdb.identity.errors import LifecycleError, RefusedError, own_frames, shorten
 from testdb.identity.project import is_own
 
 INTERRUPTED: Final = 128 + signal.SIGINT
@@ -36,12 +35,12 @@ def _show(kind: type[BaseException], error: BaseException, at: TracebackType | N
         said = [str(error), *getattr(error, "__notes__", ())]
     else:
         said = ["".join(traceback.format_exception_only(error)).rstrip()]
+    lines = [f"{shorten(f.filename)}:{f.lineno}: {f.line}" for f in own_frames(error)]
     if not isinstance(error, LifecycleError) or isinstance(error, RefusedError):
-        said[:0] = [
-            f"{os.path.relpath(frame.filename)}:{frame.lineno}: {frame.line}"
-            for frame in traceback.extract_tb(at)
-            if is_own(frame.filename)
-        ]
+        if not lines and not isinstance(error, (LifecycleError, SyntaxError)):
+            sys.__excepthook__(kind, error, at)  # no line of the owner is at fault
+            return
+        said[:0] = lines
     sys.stderr.write("".join(f"{line}\n" for line in said))
     for inner in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
         _show(type(inner), inner, inner.__traceback__)

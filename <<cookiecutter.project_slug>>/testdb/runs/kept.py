@@ -13,6 +13,7 @@ from testdb.identity.errors import LifecycleError, RefusedError
 from testdb.identity.names import Name, is_run_id
 from testdb.postgres import Connection, Error, catalog, databases, leases, templates
 from testdb.postgres.catalog import Entry
+from testdb.postgres.psql import psql_uri
 from testdb.runs import KEPT_DAYS, migrations
 from testdb.runs.run import DatabaseSet, Run, start
 
@@ -91,7 +92,7 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
 def _wait_until_unused(connection: Connection, names: Sequence[str]) -> dict[str, list[str]]:
     """Give sessions a moment to end; returns those that stay, by the name of the database."""
     deadline = time.monotonic() + LEAVE_SECONDS
-    while (used := catalog.sessions(connection, names)) and time.monotonic() < deadline:
+    while (used := catalog.sessions_on(connection, names)) and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
     return used
 
@@ -139,7 +140,7 @@ def use(run_id: str) -> Iterator[DatabaseSet]:
         if missing := set(LOGICAL) - made.keys():
             msg = (
                 f"Run {run_id} has no database {', '.join(sorted(missing))}. `invoke db.list` "
-                f"shows what there is, and `invoke db.migrate {run_id}` adds what is new since."
+                f"shows what there is; `invoke db.migrate --name {run_id}` adds what is new."
             )
             raise RefusedError(msg)
         names = {logical: entry.proven.name for logical, entry in made.items()}
@@ -153,50 +154,47 @@ def _use_alone(connection: Connection, entry: Entry, otherwise: str) -> None:
         raise RefusedError(msg)
 
 
-def migrate(run: Run, entry: Entry) -> None:
-    """Migrate a database that `create` made to the newest revision.
+def migrate(wanted: str = "") -> Iterator[str]:
+    """Migrate what `create` made to the newest revision, and add what sets lack since.
 
-    Its lease is held as long as this run's own.
+    Args:
+        wanted: one database, or the id of a run; if empty, all that `create` made.
+
+    Yields:
+        What has been done, for a person.
 
     Raises:
         RefusedError: `create` did not make it, or somebody uses it.
         LifecycleError: the migrations fail.
     """
-    marker = _marker_of_created(entry)
-    _use_alone(run.connection, entry, f"{entry.name} was not migrated")
-    migrations.migrate(marker.logical, run.server.url_of(entry.name))
+    with start() as run:
+        found = find(run.connection, wanted) if wanted else created(run.connection)
+        for entry in found:
+            marker = _marker_of_created(entry)
+            _use_alone(run.connection, entry, f"{entry.name} was not migrated")
+            migrations.migrate(marker.logical, run.server.url_of(entry.name))
+            yield f"{entry.name} is at the newest revision."
+        whole = [entry for entry in found if wanted in ("", entry.lease)]
+        for marker in {entry.lease: _marker_of_created(entry) for entry in whole}.values():
+            for logical, url in _add_missing(run, marker):
+                yield f"{logical}: {psql_uri(url)}"
 
 
-def add_missing(run: Run, entry: Entry) -> dict[str, URL]:
-    """Make what the set of a database lacks: one for each logical database that came after it.
-
-    They are kept as long as the others. Their lease is held as long as this run's own.
-
-    Returns:
-        Their URLs, by logical database.
-
-    Raises:
-        RefusedError: `create` did not make the set, or somebody uses it.
-        LifecycleError: the migrations fail.
-    """
-    marker, connection = _marker_of_created(entry), run.connection
-    _use_alone(connection, entry, f"Run {marker.run} got no more databases")
+def _add_missing(run: Run, marker: Marker) -> Iterator[tuple[str, URL]]:
+    """Make what a set lacks, one for each new logical database, kept as long as the rest."""
     names = {logical: Name.of(marker.run, WORKER, logical) for logical in LOGICAL}
-    comments = catalog.comments(connection, names.values())
-    urls = {}
+    comments = catalog.comments(run.connection, names.values())
     for logical, name in names.items():
         if comments.get(str(name)):
             continue
         if str(name) in comments:  # somebody was killed between CREATE and COMMENT
-            databases.drop(connection, prove(str(name), None))
+            databases.drop(run.connection, prove(str(name), None))
         purpose = Purpose(
             run=marker.run, worker=WORKER, logical=logical, kind=Kind.CREATED, role=WORKER
         )
-        templates.clone(
-            connection, run.template(logical), name, purpose, kept_until=marker.kept_until
-        )
-        urls[logical] = run.server.url_of(str(name))
-    return urls
+        template = run.template(logical)
+        templates.clone(run.connection, template, name, purpose, kept_until=marker.kept_until)
+        yield logical, run.server.url_of(str(name))
 
 
 def _marker_of_created(entry: Entry) -> Marker:

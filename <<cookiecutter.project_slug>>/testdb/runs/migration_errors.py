@@ -1,7 +1,5 @@
 """Say in one message what is wrong with a migration: where it stands, what failed, what to do."""
 
-import os
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -10,9 +8,8 @@ from typing import Final
 
 from sqlalchemy.exc import DBAPIError
 
-from testdb.adapter import MIGRATIONS, PACKAGE
-from testdb.identity.errors import LifecycleError
-from testdb.identity.project import ROOT
+from testdb.adapter import MIGRATIONS
+from testdb.identity.errors import LifecycleError, own_frames, shorten
 
 
 class Step(StrEnum):
@@ -33,10 +30,17 @@ CURES: Final = {
     Step.UNDO: f"Each is undone once, to try it. Correct the downgrade; {CANNOT_BE_UNDONE}",
     Step.REDO: f"A downgrade left something behind. Correct it; {CANNOT_BE_UNDONE}",
 }
-NO_EXTENSION: Final = (
-    "The server does not have this extension. The README lists those of the embedded server; "
-    "TESTDB_SERVER_URL names another one."
-)
+KNOWN: Final = {
+    '" is not available': (
+        "The server does not have this extension. The README lists those of the embedded server; "
+        "TESTDB_SERVER_URL names another one."
+    ),
+    "Can't locate revision": (
+        "The database was migrated by other code, of another branch perhaps. Go back to that, or "
+        "drop the database and create it anew."
+    ),
+}
+"""What to do instead, by what the error says."""
 
 
 @contextmanager
@@ -51,29 +55,21 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
     except LifecycleError:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
-        where = _where(error) or f"{shorten(MIGRATIONS / logical)}"
+        where = _where(error) or shorten(MIGRATIONS / logical)
         what = _what(error)
-        missing = 'extension "' in what and "is not available" in what
-        cure = NO_EXTENSION if missing else CURES[step]
+        cure = next((cure for said, cure in KNOWN.items() if said in what), CURES[step])
         msg = f"{step} the logical database {logical} fails in {where}\n{what}\n{cure}"
         raise LifecycleError(msg) from None
-
-
-def shorten(path: Path | str) -> str:
-    """Spell a path as seen from the checkout."""
-    return os.path.relpath(path, ROOT)
 
 
 def _where(error: Exception) -> str | None:
     """Find the line of the service's code that raised an error, or that Python cannot read."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{shorten(error.filename)}:{error.lineno}"
-    frames = traceback.extract_tb(error.__traceback__)
-    for folder in (MIGRATIONS, PACKAGE):
-        for frame in reversed(frames):
-            path = Path(frame.filename)
-            if path.is_relative_to(folder) and path.parent != MIGRATIONS:
-                return f"{shorten(path)}:{frame.lineno}, {frame.name}\n    {frame.line}"
+    frames = [frame for frame in own_frames(error) if Path(frame.filename).parent != MIGRATIONS]
+    of_migrations = [f for f in frames if Path(f.filename).is_relative_to(MIGRATIONS)]
+    for frame in (of_migrations or frames)[-1:]:
+        return f"{shorten(frame.filename)}:{frame.lineno}, {frame.name}\n    {frame.line}"
     return None
 
 

@@ -17,7 +17,7 @@ from testdb.adapter import (
     source_files,
     upgrade,
 )
-from testdb.identity.errors import LifecycleError
+from testdb.identity.errors import LifecycleError, shorten
 from testdb.postgres.templates import Migrator
 
 
@@ -52,7 +52,8 @@ def check_logical(logical: str) -> None:
     if logical not in LOGICAL:
         msg = (
             f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}. "
-            f"Each has a row in LOGICAL_DATABASES and a folder: mkdir {MIGRATIONS / logical}"
+            "Each has a row in LOGICAL_DATABASES and a folder of migrations: "
+            f"mkdir {shorten(MIGRATIONS / logical)}"
         )
         raise LifecycleError(msg)
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from alembic.script import ScriptDirectory
 
 from testdb.adapter import MIGRATIONS, PACKAGE, alembic_config
-from testdb.identity.errors import LifecycleError
-from testdb.runs.migration_errors import one_message, shorten
+from testdb.identity.errors import LifecycleError, shorten
+from testdb.runs.migration_errors import one_message
 
 REQUIRED: Final = ("revision", "down_revision", "upgrade", "downgrade")
 
@@ -58,10 +58,11 @@ def check_revisions(logical: str) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """Read what a migration defines without running it: functions, and values where they are plain.
+    """Read what a migration defines, without running it; of values, the two that name revisions.
 
     Raises:
         SyntaxError: it is no Python.
+        ValueError: such a value is computed.
     """
     defined: dict[str, Any] = {}
     for node in ast.parse(path.read_bytes(), str(path)).body:
@@ -69,5 +70,7 @@ def _read(path: Path) -> dict[str, Any]:
             case ast.FunctionDef(name=name):
                 defined[name] = None
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
-                defined[name] = ast.literal_eval(node.value) if node.value else None
+                defined[name] = None
+                if node.value and name in ("revision", "down_revision"):
+                    defined[name] = ast.literal_eval(node.value)
     return defined

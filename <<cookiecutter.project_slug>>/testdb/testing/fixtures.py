@@ -53,9 +53,9 @@ def mode_of(test: pytest.Item) -> IsolationMode:
     if not found:
         return IsolationMode.RESET
     marks = [mark for node, mark in found if node is found[0][0]]
-    with suppress(ValueError):
-        (mode,) = (given for mark in marks for given in (*mark.args, *mark.kwargs.items()))
-        return IsolationMode(mode)
+    if len(marks) == 1 and len(marks[0].args) == 1 and not marks[0].kwargs:
+        with suppress(ValueError):
+            return IsolationMode(marks[0].args[0])
     path, line, name = test.location
     msg = (
         f"{path}:{(line or 0) + 1}: {name.partition('[')[0]} is marked with "

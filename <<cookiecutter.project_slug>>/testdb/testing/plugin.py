@@ -143,7 +143,9 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
         return []
     ready = ", ".join(run.template(logical).describe() for logical in LOGICAL)
     databases = f"{_workers(config)} x {' + '.join(LOGICAL)}"
-    check = ", migrations are not checked" if _puts_off_check(config) else ""
+    check = ""
+    if config.option.no_migration_check:
+        check = f", migrations are {'not checked' if _puts_off_check(config) else 'checked in CI'}"
     return [
         f"testdb: {run.server.describe(run.connection)}",
         f"testdb: run {run.id}; {ready}",
@@ -193,7 +195,7 @@ def pytest_runtest_makereport(
     if isinstance(error, LifecycleError):
         call.excinfo = in_one_message(error, call.excinfo)
     report = yield
-    if isinstance(error, Exception) and (first := first_to_meet(error, item.nodeid)):
+    if report.failed and error and (first := first_to_meet(error, item.nodeid)):
         report.longrepr = f"As for {first}: {in_one_line(error)}"
     if refusal:
         report.outcome = "failed"  # even if it is expected to fail

@@ -25,7 +25,7 @@ def in_one_message(
     return pytest.ExceptionInfo.from_exception(failure.with_traceback(line or error.__traceback__))
 
 
-def first_to_meet(error: Exception, test: str) -> str | None:
+def first_to_meet(error: BaseException, test: str) -> str | None:
     """Tell which other test met this very error before: a fixture raises its own for each test."""
     first: str = vars(error).setdefault("_testdb_first", test)
     return None if first == test else first

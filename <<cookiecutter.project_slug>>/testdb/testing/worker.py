@@ -141,7 +141,7 @@ class WorkerDatabases:
         self._serial = count(1)
         self._bases = [Base()]
         """The last one is in use."""
-        self._is_lent = False
+        self._in_use = False
         """A test uses databases now."""
         self._lease = run.new_lease()
         self._thread = ThreadPoolExecutor(1, "testdb", initializer=guard.exempt_thread)
@@ -173,8 +173,9 @@ class WorkerDatabases:
     def seeded(self, fill: Fill) -> Iterator[None]:
         """Have rows in the databases of all tests until the context ends, besides what was there.
 
-        They are stored once, in databases that those of tests are cloned from. For a fixture of a
-        module or of the whole session; one context in another adds its rows to the other's.
+        They are stored once, in databases that those of tests are cloned from. For an autouse
+        fixture of a module or of the whole session: a test that does not ask for it has the rows
+        too. One context in another adds its rows to the other's.
 
         Args:
             fill: stores them, with a session for each logical database; they are committed then.
@@ -182,7 +183,7 @@ class WorkerDatabases:
         Raises:
             LifecycleError: the rows cannot be stored, or a test uses the databases already.
         """
-        if self._is_lent:
+        if self._in_use:
             msg = (
                 "A test uses the databases already, so that they cannot have seeds. Use `seeded` "
                 'in a fixture with scope="module" or scope="session".'
@@ -227,12 +228,12 @@ class WorkerDatabases:
         """
         mode = isolation.mode
         used = self._lent[mode] = self._take(mode)
-        self._is_lent = True
+        self._in_use = True
         try:
             with environment.pointing_to(used.databases.urls):
                 yield used.databases
         finally:
-            self._is_lent = False
+            self._in_use = False
         left_open = used.end_sessions(is_served=self._is_served)
         if isolation.should_keep():
             self._keep(used, isolation)

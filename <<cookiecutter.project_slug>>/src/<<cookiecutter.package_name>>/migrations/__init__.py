@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
+from alembic.util import rev_id
 from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.exc import OperationalError
 
@@ -93,18 +94,18 @@ def revise(logical: str, connection: Connection, message: str, *, empty: bool) -
         if scripts[0].upgrade_ops is not None and scripts[0].upgrade_ops.is_empty() and not empty:
             scripts.clear()
 
-    folder = DIRECTORY / logical
-    before = set(folder.iterdir())
+    folder, revision = DIRECTORY / logical, rev_id()
     try:
         command.revision(
             alembic_config(logical, connection),
             message,
             autogenerate=not empty,
+            rev_id=revision,
             version_path=folder,
             process_revision_directives=skip_empty,
         )
     except BaseException:
-        for path in set(folder.iterdir()) - before:
+        for path in folder.glob(f"*_{revision}_*"):
             path.unlink()
         raise
-    return next(iter(set(folder.glob("*.py")) - before), None)
+    return next(folder.glob(f"*_{revision}_*"), None)

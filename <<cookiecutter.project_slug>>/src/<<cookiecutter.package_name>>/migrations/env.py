@@ -11,8 +11,9 @@ from <<cookiecutter.package_name>>.migrations import connect
 
 logical, given = (context.config.attributes[name] for name in ("logical", "connection"))
 is_offline = context.is_offline_mode()  # --sql: statements for others to run
+has_none = given is None and not is_offline
 
-with nullcontext(given) if given or is_offline else connect(logical) as connection:
+with connect(logical) if has_none else nullcontext(given) as connection:
     context.configure(
         connection,
         dialect_name="postgresql",
