@@ -91,6 +91,14 @@ REFUSALS: Final = {
         message="Unit tests reach no database",
     ),
 }
+BY_DEFAULT: Final = {
+    "a test",
+    "a route",
+    "a test that swallows the error",
+    "the end of a fixture",
+    "a module",
+    "a unit test",
+}
 STYLES_WITH_LINES: Final = ("auto", "short", "long", "native")
 STYLES: Final = (*STYLES_WITH_LINES, "line", "no")
 CONFTEST: Final = "tests/conftest.py"
@@ -131,7 +139,10 @@ def expect_one_message(done: Outcome, message: str, *, lines: int) -> None:
 
 
 @pytest.mark.parametrize("style", [STYLES[0], *(pytest.param(s, marks=long) for s in STYLES[1:])])
-@pytest.mark.parametrize("place", REFUSALS)
+@pytest.mark.parametrize(
+    "place",
+    [pytest.param(place, marks=[] if place in BY_DEFAULT else long) for place in REFUSALS],
+)
 def test_a_refusal_shows_the_line_that_asked(shared: Project, place: str, style: str) -> None:
     refused = REFUSALS[place]
     test = TEST if refused.path.startswith("src") else refused.path
