@@ -99,6 +99,27 @@ DO $$ BEGIN
 END $$
 """
 
+RESETS: Final = """
+from testdb.identity.disposable import Kind
+from testdb.postgres.reset import FLUSH, Resetter
+from testdb.runs.run import start
+
+with start() as run:
+    name = str(run.create("main", Kind.CLONE).names["main"])
+    user, own = run.server.connect(database=name), run.server.connect(database=name)
+    resetter = Resetter(own)
+    user.execute("INSERT INTO extra.countries (code) VALUES ('de')")
+    user.execute(FLUSH)
+    user.close()
+    for _ in range(2):
+        resetter.look()
+        resetter.begin()
+        print(resetter._sent > 0)
+        resetter.finish()
+        assert resetter.obstacle is None
+    own.close()
+"""
+
 
 def audit_in_order(done: Outcome) -> int:
     """Check that whatever was created was dropped; returns how many databases that were."""
@@ -140,6 +161,11 @@ def test_truncate_costs_no_clone_and_commits_wait_for_no_disk(project: Project) 
     done.find(r"^testdb: .*synchronous_commit.* off")
     assert audit_in_order(done) <= 2 + POOL
     done.expect_none_of("cloned anew")
+
+
+def test_what_a_reset_itself_writes_is_not_put_back(project: Project) -> None:
+    migrate(project, *COUNTRIES)
+    assert project.run("python", "-c", RESETS).stdout == "True\nFalse\n"
 
 
 @pytest.mark.long

@@ -24,6 +24,24 @@ MIGRATIONS: Final = "src/my_service/migrations"
 ROW: Final = '    "main": MainBase.metadata,\n'
 
 
+OLD: Final = "import sys; sys.version_info = (3, 10); "
+"""Has a Python take itself for an older one."""
+
+
+@pytest.mark.parametrize(
+    ("preface", "expected"),
+    [("", "lacks alembic, xdist, my_service. Run `nox -s dev`"), (OLD, "needs 3.11 or newer.")],
+)
+def test_a_python_that_is_of_no_use_says_so_in_one_line(
+    project: Project, preface: str, expected: str
+) -> None:
+    """It is run without its packages, and without the service."""
+    path = {"PYTHONPATH": str(project.path)}
+    done = project.run("python", "-S", "-c", f"{preface}import testdb", env=path, code=1)
+    done.expect(f"({project.environment.path}/bin/python)", expected)
+    assert done.output.count("\n") == 1
+
+
 @pytest.mark.parametrize("entrance", ["testdb.testing.plugin", "tasks", "testdb.adapter"])
 def test_an_entrance_imports_nothing_heavy(project: Project, entrance: str) -> None:
     project.run("python", "-c", f"import {entrance}\n{GUARDED}\n{CALL}", env=EMBEDDED)
