@@ -5,9 +5,10 @@ import sys
 from invoke.context import Context
 
 from tasks.reporting import task, until_ctrl_c
-from testdb.postgres.embedded import alone
 from testdb.postgres.embedded import server as embedded
 from testdb.postgres.embedded.home import find_home
+from testdb.postgres.embedded.listen import listen as listen_by_tcp
+from testdb.postgres.embedded.purge import purge as purge_all
 
 
 @task
@@ -16,8 +17,10 @@ def status(_: Context) -> None:
     from rich.filesize import decimal
 
     home = find_home()
-    socket = embedded.find_socket(home)
+    socket, port = embedded.find_socket(home), embedded.find_tcp_port(home)
     print(f"state:  {f'running, its socket is in {socket}' if socket else 'stopped'}")
+    if socket and port:
+        print(f"port:   {port} on {embedded.LOOPBACK}, opened by `invoke server.listen`")
     print(f"data:   {home.data}")
     print(f"log:    {home.log}")
     print(f"disk:   {decimal(home.size_bytes())} in {home.path}")
@@ -37,14 +40,14 @@ def purge(_: Context, force: bool = False) -> None:
     """
     from rich.filesize import decimal
 
-    print(f"Freed {decimal(alone.purge(force=force))}.")
+    print(f"Freed {decimal(purge_all(force=force))}.")
 
 
 @task
 def listen(_: Context) -> None:
     """Let tools in by TCP, by a password, until Ctrl-C."""
     with until_ctrl_c():
-        alone.listen(_show)
+        listen_by_tcp(_show)
 
 
 def _show(port: int, password: str) -> None:

@@ -9,9 +9,10 @@ import signal
 import stat
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from socket import create_connection
 from typing import Final
 
 import psycopg
@@ -102,16 +103,34 @@ def test_nobody_else_gets_in(running: Running) -> None:
             connected(socket, role, NOBODY).close()
 
 
+@dataclass(frozen=True)
+class End:
+    """How listening ends, and what is there afterwards."""
+
+    by: signal.Signals | None
+    """What `server.listen` is sent; None if `server.stop` ends the server."""
+    exit_code: int = 0
+    is_used: bool = False
+    """Somebody goes on to use the server, which therefore goes on to listen."""
+    is_kept: bool = False
+    """A person keeps a database on it."""
+    stays: bool = False
+    """The server is up when all is over."""
+
+
 @pytest.mark.parametrize(
     "end",
     [
-        "while somebody uses it",
-        pytest.param("while a database is kept", marks=long),
-        pytest.param("by server.stop", marks=long),
+        pytest.param(End(signal.SIGINT, is_used=True), id="while somebody uses it"),
+        pytest.param(End(signal.SIGKILL, -9, is_kept=True), id="kill -9 while a database is kept"),
+        pytest.param(
+            End(signal.SIGINT, is_kept=True, stays=True), id="while a database is kept", marks=long
+        ),
+        pytest.param(End(None, 1), id="by server.stop", marks=long),
     ],
 )
 def test_nobody_gets_in_by_tcp_without_the_password(
-    embedded_project: Project, homes: Path, end: str
+    embedded_project: Project, homes: Path, end: End
 ) -> None:
     own = embedded_project.with_shell(TESTDB_HOME=str(embedded.new_home(homes)))
     listening = own.start("invoke", "server.listen")
@@ -139,25 +158,36 @@ def test_nobody_gets_in_by_tcp_without_the_password(
     written = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
     shown = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline")]
     assert not [text for text in written + shown if password.encode() in text]
-    own.run("invoke", "db.list")  # over the socket, as ever
+    own.run("invoke", "server.status").expect(f"port:   {port} on 127.0.0.1")  # by the socket
+    if end.is_kept:
+        own.run("invoke", "db.create")
 
-    with (home / "users.lock").open() as lock:
-        if end == "by server.stop":
-            own.run("invoke", "server.stop")
-            own.finish(listening, code=1).expect("The embedded server has ended")
+    with (home / "users.lock").open() as lock, closing(get_in(password=password)) as inside:
+        if end.is_used:
+            fcntl.flock(lock, fcntl.LOCK_SH)
+        if end.by:
+            listening.send_signal(end.by)
         else:
-            if end == "while somebody uses it":
-                fcntl.flock(lock, fcntl.LOCK_SH)
-            else:
-                own.run("invoke", "db.create")
-            listening.send_signal(signal.SIGINT)
-            own.finish(listening)
-        refusal = "authentication failed" if "somebody" in end else "Connection refused"
-        with pytest.raises(psycopg.OperationalError, match=refusal):
-            get_in(password=password).close()
-    wait_until(lambda: bool(own.postmaster()) == ("kept" in end), "it is not as it should be")
-    own.run("invoke", "db.list")
+            own.run("invoke", "server.stop")
+        own.finish(listening, code=end.exit_code)
+        if end.is_used:
+            with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+                get_in(password=password).close()
+            with pytest.raises(psycopg.OperationalError):
+                inside.execute("SELECT")
+    wait_until(lambda: is_closed(port), "the port is still open")
+    wait_until(lambda: bool(own.postmaster()) == end.stays, "the server is not as it should be")
+    own.run("invoke", "server.status").expect_none_of("port:")
+    assert bool(own.databases()) == end.is_kept
     assert (home / "hba.conf").read_text() == "local all all peer map=owner\n"
+
+
+def is_closed(port: str) -> bool:
+    try:
+        create_connection(("127.0.0.1", int(port))).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def connected(socket: str, role: str, uid: int) -> psycopg.Connection:
@@ -193,7 +223,7 @@ def test_nobody_else_reaches_its_programs_before_they_are_complete(
     """Whoever could write there would have root's server run what they like."""
     own = new_project(databases="one").with_shell(**gate.variables)
     supervisor = "testdb/postgres/embedded/supervisor.py"
-    own.replace(supervisor, "\ndef main() -> None:", f"{WAIT}\n\ndef main() -> None:")
+    own.replace(supervisor, "\ndef main(", f"{WAIT}\n\ndef main(")
     own.replace(supervisor, "path.chmod(0o755)", "path.chmod(0o755); wait_at_the_gate()")
     with fork_server(own, *OPEN) as server, server.fork(own.variables()) as user:
         user.tell("use_embedded")

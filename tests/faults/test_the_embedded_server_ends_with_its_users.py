@@ -142,9 +142,9 @@ def test_who_comes_during_a_purge_waits_and_starts_anew(
     new_project: NewProject, gate: Gate, end: str
 ) -> None:
     own = new_project(databases="one").with_shell(**gate.variables)
-    alone, delete = "testdb/postgres/embedded/alone.py", "        shutil.rmtree(rubbish)\n"
-    own.replace(alone, "\n@contextmanager", f"{WAIT}\n\n@contextmanager")
-    own.replace(alone, delete, f"        wait_at_the_gate()\n{delete}")
+    purge, delete = "testdb/postgres/embedded/purge.py", "        shutil.rmtree(rubbish)\n"
+    own.replace(purge, "\ndef purge(", f"{WAIT}\n\ndef purge(")
+    own.replace(purge, delete, f"        wait_at_the_gate()\n{delete}")
     with (
         fork_server(own) as server,
         server.fork(own.variables()) as first,

@@ -247,7 +247,7 @@ MUTANTS: Final = {
         Mutant(
             "it ignores its last user",
             "testdb/postgres/embedded/supervisor.py",
-            "if not _somebody_keeps_a_database(socket):",
+            "if tcp_port or not _somebody_keeps_a_database(socket):",
             "if False:",
             KEPT,
         ),
@@ -292,6 +292,27 @@ MUTANTS: Final = {
             "            connection.execute(f\"SET statement_timeout = '{LOOK_SECONDS}s'\")\n",
             "",
             f"{EMBEDDED}::test_it_ends_though_looking_for_kept_databases_takes_for_ever",
+        ),
+        Mutant(
+            "a purge takes what somebody uses",
+            "testdb/postgres/embedded/home.py",
+            "fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)",
+            "fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)",
+            f"{EMBEDDED}::test_purge_refuses_to_take_what_somebody_uses_or_keeps",
+        ),
+        Mutant(
+            "a purge takes what somebody keeps",
+            "testdb/postgres/embedded/purge.py",
+            "if home.data.exists() and not force:",
+            "if False:",
+            f"{EMBEDDED}::test_purge_refuses_to_take_what_somebody_uses_or_keeps",
+        ),
+        Mutant(
+            "a purge deletes the locks that others wait for",
+            "testdb/postgres/embedded/purge.py",
+            'if path != rubbish and path.suffix != ".lock":',
+            "if path != rubbish:",
+            f"{EMBEDDED}::test_purge_refuses_to_take_what_somebody_uses_or_keeps",
         ),
     ),
     "Other users of the machine neither get into the embedded server nor hold it up": (
@@ -391,6 +412,27 @@ MUTANTS: Final = {
             "testdb/postgres/embedded/supervisor.py",
             "{server.LOOPBACK}/32 scram-sha-256",
             "{server.LOOPBACK}/32 trust",
+            f"{OTHERS}::test_nobody_gets_in_by_tcp_without_the_password",
+        ),
+        Mutant(
+            "a port outlives who asked for it, where a database is kept",
+            "testdb/postgres/embedded/supervisor.py",
+            "if tcp_port or not _somebody",
+            "if not _somebody",
+            f"{OTHERS}::test_nobody_gets_in_by_tcp_without_the_password",
+        ),
+        Mutant(
+            "a password outlives who asked for it",
+            "testdb/postgres/embedded/listen.py",
+            "            _set_password(connection, None)\n",
+            "            pass\n",
+            f"{OTHERS}::test_nobody_gets_in_by_tcp_without_the_password",
+        ),
+        Mutant(
+            "whoever is in by a port stays in",
+            "testdb/postgres/embedded/listen.py",
+            "SELECT pg_terminate_backend(pid) FROM",
+            "SELECT pid FROM",
             f"{OTHERS}::test_nobody_gets_in_by_tcp_without_the_password",
         ),
     ),
@@ -650,6 +692,20 @@ MUTANTS: Final = {
             "            is_told = True\n",
             "test_examples.py::test_an_example_that_fails_shows_its_own_line",
         ),
+        Mutant(
+            "a Python without the packages is left to its imports",
+            "testdb/identity/interpreter.py",
+            "if LACKING:",
+            "if False:",
+            "test_starts.py::test_a_python_that_is_of_no_use_says_so_in_one_line",
+        ),
+        Mutant(
+            "an old Python is left to its syntax errors",
+            "testdb/identity/interpreter.py",
+            "if sys.version_info < OLDEST:",
+            "if False:",
+            "test_starts.py::test_a_python_that_is_of_no_use_says_so_in_one_line",
+        ),
     ),
     "A wrong setting is told in one line, and `/health` answers 503 while a database is away": (
         Mutant(
@@ -765,6 +821,27 @@ MUTANTS: Final = {
             "",
             f"{RESTORES}::test_a_role_that_is_no_superuser_leaves_nothing_behind",
         ),
+        Mutant(
+            "rows that were changed are taken for new ones",
+            "testdb/postgres/contents.py",
+            "FROM ONLY {} WHERE NOT {}",
+            "FROM ONLY {} WHERE {}",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "what a trigger deletes does not count",
+            "testdb/postgres/contents.py",
+            "pg_stat_get_xact_tuples_deleted(t) > 0",
+            "false",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
+        Mutant(
+            "what a trigger writes does not count",
+            "testdb/postgres/contents.py",
+            "pg_stat_get_xact_tuples_inserted(t) + pg_stat_get_xact_tuples_updated(t) > 0",
+            "false",
+            f"{RESTORES}::test_a_superuser_leaves_nothing_behind",
+        ),
     ),
     "Pooled sessions, asyncio tasks and the app carry nothing from one test to the next": (
         Mutant(
@@ -829,6 +906,13 @@ MUTANTS: Final = {
     ),
     "A clone is used again, TRUNCATE costs none, and no commit waits for a disk": (
         Mutant(
+            "what a reset writes counts as a change",
+            "testdb/postgres/reset.py",
+            "bool(written or touched)",
+            "bool(touched)",
+            "test_resets_and_clones.py::test_what_a_reset_itself_writes_is_not_put_back",
+        ),
+        Mutant(
             "a clone is used once",
             "testdb/testing/worker.py",
             "        if used.obstacles:\n",
@@ -877,7 +961,7 @@ MUTANTS: Final = {
         Mutant(
             "sessions are not looked for",
             "testdb/runs/kept.py",
-            "if not end_sessions and (used := _wait_until_unused(connection, names)):",
+            "if used := catalog.sessions(connection, names):",
             "if used := dict[str, list[str]]():",
             TOGETHER,
         ),
@@ -1013,8 +1097,8 @@ MUTANTS: Final = {
         Mutant(
             "every service has one port",
             "testdb/processes/service.py",
-            'socket.create_server(("127.0.0.1", port))',
-            'socket.create_server(("127.0.0.1", 18765))',
+            "socket.create_server((LOOPBACK, port))",
+            "socket.create_server((LOOPBACK, 18765))",
             BAD_EXAMPLES,
         ),
         Mutant(

@@ -13,6 +13,7 @@ templates.ensure, clone  migrate once, clone many
 reset.Resetter           put a database back to what it held; `contents` says what that is
 sessions                 clean and end the sessions of tests
 psql                     for people
+waiting.wait_until       asks until something has happened, or for so long
 
 Start with databases.py. Other rooms pass a `Connection` on, and send no SQL over it.
 """

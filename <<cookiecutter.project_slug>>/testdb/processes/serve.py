@@ -7,7 +7,6 @@ anew when its code changes.
 import multiprocessing
 import socket
 import sys
-from typing import Final
 
 import uvicorn
 from uvicorn.supervisors import ChangeReload
@@ -15,8 +14,7 @@ from uvicorn.supervisors import ChangeReload
 from testdb.adapter import PACKAGE, create_app, log_config
 from testdb.postgres.server import open_server
 from testdb.processes import child, reports
-
-RELOAD: Final = "--reload"
+from testdb.processes.service import RELOAD
 
 
 def main() -> None:

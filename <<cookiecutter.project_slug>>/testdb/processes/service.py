@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from testdb.adapter import HEALTH, environment, mismatch
 from testdb.identity.errors import LifecycleError
+from testdb.postgres.embedded.server import LOOPBACK
 from testdb.processes import child, reports
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from testdb.runs.run import DatabaseSet
 
+RELOAD: Final = "--reload"
+"""Has the child start the service anew when its code changes."""
 LOG_TITLE: Final = "The service's log"
 START_SECONDS: Final = 30.0
 """How long the service may take until it answers. Seen on 2 cores: 0.8 s."""
@@ -58,9 +61,9 @@ def start_service(
     # a request waits until the service answers it, and fails when the service dies.
     with _listen(port) as listening, tempfile.TemporaryFile() as kept_log:
         fd = listening.fileno()
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        url = f"http://{LOOPBACK}:{listening.getsockname()[1]}"
         with child.spawn(
-            ["-m", "testdb.processes.serve", str(fd), *(["--reload"] if reload else [])],
+            ["-m", "testdb.processes.serve", str(fd), *([RELOAD] if reload else [])],
             os.environ | environment(databases.urls),
             output=kept_log.fileno() if log is None else log,
             pass_fds=[fd],
@@ -80,7 +83,7 @@ def start_service(
 
 def _listen(port: int) -> socket.socket:
     try:
-        return socket.create_server(("127.0.0.1", port))
+        return socket.create_server((LOOPBACK, port))
     except (OSError, OverflowError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "there is none"
         msg = f"The service cannot have port {port}: {why}. Without --port it finds a free one."

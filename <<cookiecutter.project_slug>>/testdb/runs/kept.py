@@ -1,7 +1,6 @@
 """Databases that a person keeps, by name or by the id of the run that made them."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -14,6 +13,7 @@ from testdb.identity.names import Name, is_run_id
 from testdb.postgres import Connection, Error, catalog, databases, leases, templates
 from testdb.postgres.catalog import Entry
 from testdb.postgres.psql import psql_uri
+from testdb.postgres.waiting import wait_until
 from testdb.runs import KEPT_DAYS, migrations
 from testdb.runs.run import DatabaseSet, Run, start
 
@@ -22,7 +22,6 @@ WORKER: Final = "person"
 MOST_DAYS: Final = 3650
 LEAVE_SECONDS: Final = 1.0
 """How long a session that is about to end may take, before a database counts as used."""
-POLL_SECONDS: Final = 0.05
 
 
 def create(days: float = KEPT_DAYS) -> DatabaseSet:
@@ -75,10 +74,12 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
     for entry in found:
         _use_alone(connection, entry, "Nothing was dropped")
     names = [entry.name for entry in found]
-    if not end_sessions and (used := _wait_until_unused(connection, names)):
-        who = "; ".join(f"{name} is used by {', '.join(by)}" for name, by in used.items())
-        msg = f"Nothing was dropped: {who}. Close these sessions, or end them by --force."
-        raise RefusedError(msg)
+    if not end_sessions:
+        wait_until(lambda: not catalog.sessions_on(connection, names), LEAVE_SECONDS)
+        if used := catalog.sessions_on(connection, names):
+            who = "; ".join(f"{name} is used by {', '.join(by)}" for name, by in used.items())
+            msg = f"Nothing was dropped: {who}. Close these sessions, or end them by --force."
+            raise RefusedError(msg)
     for number, entry in enumerate(found):
         try:
             databases.drop(connection, entry.proven, end_sessions=end_sessions)
@@ -87,14 +88,6 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
             msg = f"{error} Dropped: {gone or 'nothing'}. Not dropped: {left}."
             raise LifecycleError(msg) from None
     return names
-
-
-def _wait_until_unused(connection: Connection, names: Sequence[str]) -> dict[str, list[str]]:
-    """Give sessions a moment to end; returns those that stay, by the name of the database."""
-    deadline = time.monotonic() + LEAVE_SECONDS
-    while (used := catalog.sessions_on(connection, names)) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-    return used
 
 
 def choose(connection: Connection, wanted: str, logical: str) -> Entry:

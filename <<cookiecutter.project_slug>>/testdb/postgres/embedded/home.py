@@ -118,19 +118,23 @@ class Home:
 
     def is_locked(self, name: str) -> bool:
         """Tell whether somebody holds a lock file now."""
+        if lock := self.try_lock(name):
+            lock.close()
+        return lock is None
+
+    def try_lock(self, name: str) -> IO[bytes] | None:
+        """Hold a lock file exclusively until it is closed; None if somebody else holds it."""
+        file = self.open(name)
         try:
-            with self.locked(name, fcntl.LOCK_EX | fcntl.LOCK_NB):
-                return False
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return True
+            file.close()
+            return None
+        return file
 
     @contextmanager
     def locked(self, name: str, operation: int) -> Iterator[IO[bytes]]:
-        """Hold a lock file by an operation of flock(2), waiting for it unless told LOCK_NB.
-
-        Raises:
-            BlockingIOError: LOCK_NB was given and somebody else holds the lock.
-        """
+        """Hold a lock file by an operation of flock(2), waiting for it."""
         with self.open(name) as file:
             fcntl.flock(file, operation)
             yield file

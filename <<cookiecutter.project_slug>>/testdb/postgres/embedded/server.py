@@ -16,6 +16,7 @@ from testdb.identity.errors import ServerError
 from testdb.identity.project import ROOT
 from testdb.postgres.embedded.home import Home, account, find_home
 from testdb.postgres.guard import MAINTENANCE, guard
+from testdb.postgres.waiting import wait_until
 
 SUPERUSER: Final = "postgres"
 LOOPBACK: Final = "127.0.0.1"
@@ -23,8 +24,14 @@ PORT: Final = 5432
 """Only names the socket file: the server listens on no network address, unless `listen` asks."""
 SUPERVISOR: Final = "testdb.postgres.embedded.supervisor"
 CONNECT_SECONDS: Final = 10
+ALONE_SECONDS: Final = 3.0
+"""How long the supervisor may take to look for kept databases, or to shut the server down."""
+PID_FILE: Final = "postmaster.pid"
+"""In it are, in lines counted from 0, the port, the directory of the socket, and an address."""
+PID_FILE_PORT: Final = 3
 PID_FILE_SOCKET: Final = 4
-"""Where postmaster.pid has the directory of the socket, counted in lines from 0."""
+PID_FILE_ADDRESS: Final = 5
+"""Empty, unless the server listens on a TCP port."""
 
 
 @contextmanager
@@ -34,7 +41,8 @@ def use(tcp_port: int | None = None) -> Iterator[Path]:
     The server stays up at least as long as this context, and ends soon after the last one.
 
     Args:
-        tcp_port: where it listens besides, on 127.0.0.1, if this is what starts it.
+        tcp_port: where it listens besides, on 127.0.0.1, if this is what starts it. It then ends
+            with its last user though somebody keeps a database on it.
 
     Raises:
         ServerError: it does not start; the message ends with its log.
@@ -44,15 +52,42 @@ def use(tcp_port: int | None = None) -> Iterator[Path]:
         yield find_socket(home) or start(home, tcp_port)
 
 
+@contextmanager
+def alone(home: Home) -> Iterator[None]:
+    """Have nobody use the server: whoever comes waits until the context ends.
+
+    Raises:
+        ServerError: somebody uses it now.
+    """
+    lock = wait_until(lambda: home.try_lock("users.lock"), ALONE_SECONDS)
+    if lock is None:
+        msg = (
+            "Nothing was changed: a run, a task or a service uses the embedded server "
+            "now (`invoke db.list`). Try again when that has ended."
+        )
+        raise ServerError(msg)
+    with lock:
+        yield
+
+
 def find_socket(home: Home) -> Path | None:
     """Find the socket of the server if it runs and answers."""
     try:
-        lines = (home.data / "postmaster.pid").read_bytes().splitlines()
+        lines = (home.data / PID_FILE).read_bytes().splitlines()
         socket = Path(os.fsdecode(lines[PID_FILE_SOCKET]))
         connect(socket).close()
     except (OSError, IndexError, psycopg.OperationalError):
         return None
     return socket
+
+
+def find_tcp_port(home: Home) -> int | None:
+    """Find the TCP port that the server listens on, if it runs and does."""
+    with suppress(OSError, IndexError):
+        lines = (home.data / PID_FILE).read_bytes().splitlines()
+        if lines[PID_FILE_ADDRESS]:
+            return int(lines[PID_FILE_PORT])
+    return None
 
 
 def connect(socket: Path) -> psycopg.Connection:
@@ -104,7 +139,7 @@ def stop() -> bool:
         pid = int((home.path / "supervisor.lock").read_text())
         _signal(pid, signal.SIGTERM, uid=os.geteuid(), runs=SUPERVISOR)
     elif find_socket(home):  # the supervisor was killed, and only Linux ends the server with it
-        pid = int((home.data / "postmaster.pid").read_text().split()[0])
+        pid = int((home.data / PID_FILE).read_text().split()[0])
         _signal(pid, signal.SIGINT, uid=account().uid, runs=str(home.data))
     with home.locked("server.lock", fcntl.LOCK_EX):
         return True

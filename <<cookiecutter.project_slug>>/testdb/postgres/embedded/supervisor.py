@@ -1,8 +1,8 @@
 """The process that starts the embedded server and ends it when its last user has gone.
 
-server.py runs it as `python -m testdb.postgres.embedded.supervisor [PORT]`, with the port that the
-server listens on besides its socket. It prints the directory of the socket once the server answers,
-and lives outside every run's process group: no kill of a run takes it along.
+server.py runs it as `python -m testdb.postgres.embedded.supervisor [PORT]`; the port is for TCP,
+besides its socket. It prints the directory of the socket once the server answers, and lives outside
+every run's process group: no kill of a run takes it along.
 """
 
 import ctypes
@@ -33,6 +33,7 @@ from testdb.postgres.embedded.home import (
     own_directory,
     owner_name,
 )
+from testdb.postgres.waiting import wait_until
 
 START_SECONDS: Final = 60.0
 """How long a start may take. Seen on 2 cores: 0.9 s for the first, 0.1 s for any other."""
@@ -42,7 +43,6 @@ LOOK_SECONDS: Final = 10
 """How long to look for kept databases: a lock that a test left must not keep the server up."""
 KEPT_POLL_SECONDS: Final = 1.0
 """How often to look whether a person still has a kept database, once nobody uses the server."""
-POLL_SECONDS: Final = 0.01
 SOCKET_PATH_BYTES: Final = 103
 """Longest path of a Unix socket that macOS (103) and Linux (107) take."""
 SAME_LOCALE_EVERYWHERE: Final = (
@@ -66,7 +66,7 @@ SETTINGS: Final = {
 }
 
 
-def main() -> None:
+def main(tcp_port: str | None = None) -> None:
     """Start the server, say where its socket is, and stay until nobody needs it any more."""
     if os.fork():
         return  # whoever started us need not wait for a daemon
@@ -79,16 +79,15 @@ def main() -> None:
         own.flush()
         os.truncate(home.log, 0)
         # A killed server left it: its pid may be somebody else's now, and would stop us.
-        (home.data / "postmaster.pid").unlink(missing_ok=True)
+        (home.data / server.PID_FILE).unlink(missing_ok=True)
         _install(home)
-        postgres = _start(home, socket, lock)
+        postgres = _start(home, socket, lock, tcp_port)
         signal.signal(signal.SIGTERM, lambda *_: postgres.send_signal(signal.SIGINT))
         try:
             _wait_until_it_answers(postgres, socket)
             _announce_socket(socket)
-            watcher = threading.Thread(target=_stop_when_unused, args=(home, postgres, socket))
-            watcher.daemon = True
-            watcher.start()
+            watched = (home, postgres, socket, tcp_port)
+            threading.Thread(target=_stop_when_unused, args=watched, daemon=True).start()
             postgres.wait()
         finally:
             postgres.send_signal(signal.SIGINT)  # whatever went wrong here
@@ -101,20 +100,14 @@ def _lock_data(home: Home) -> IO[bytes]:
     If a server is still there, and was only recovering from the crash of a backend, it is announced
     as if it had been started, and this process ends.
     """
-    lock = home.open("server.lock")
-    deadline = time.monotonic() + RELEASE_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if socket := server.find_socket(home):
-                _announce_socket(socket)
-                sys.exit()
-            if time.monotonic() > deadline:
-                sys.exit(f"The remains of a former server still hold {lock.name}.")
-            time.sleep(POLL_SECONDS)
-        else:
-            return lock
+    name = "server.lock"
+    found = wait_until(lambda: home.try_lock(name) or server.find_socket(home), RELEASE_SECONDS)
+    if found is None:
+        sys.exit(f"The remains of a former server still hold {home.path / name}.")
+    if isinstance(found, Path):
+        _announce_socket(found)
+        sys.exit()
+    return found
 
 
 def _install(home: Home) -> None:
@@ -190,10 +183,11 @@ def _socket_directory(home: Home) -> Iterator[Path]:
         shutil.rmtree(socket, ignore_errors=True)
 
 
-def _start(home: Home, socket: Path, lock: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    home: Home, socket: Path, lock: IO[bytes], tcp_port: str | None
+) -> subprocess.Popen[bytes]:
     listening, let_in = {}, "local all all peer map=owner\n"
-    if len(sys.argv) > 1:
-        tcp_port = sys.argv[1]
+    if tcp_port:
         listening = {"listen_addresses": server.LOOPBACK, "port": tcp_port}
         let_in += f"host all {server.SUPERUSER} {server.LOOPBACK}/32 scram-sha-256\n"
         # The port names the socket file too, and everybody looks for the usual one.
@@ -235,19 +229,18 @@ def _end_with(supervisor: int) -> None:
 
 
 def _wait_until_it_answers(postgres: subprocess.Popen[bytes], socket: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while True:
+    def answers_or_has_ended() -> bool:
         try:
             server.connect(socket).close()
-        except psycopg.OperationalError as error:
-            if postgres.poll() is not None:
-                sys.exit(f"PostgreSQL ended with exit code {postgres.returncode}.")
-            if time.monotonic() > deadline:
-                postgres.kill()
-                sys.exit(f"PostgreSQL did not answer within {START_SECONDS:.0f} s: {error}")
-            time.sleep(POLL_SECONDS)
-        else:
-            return
+        except psycopg.OperationalError:
+            return postgres.poll() is not None
+        return True
+
+    if not wait_until(answers_or_has_ended, START_SECONDS):
+        postgres.kill()
+        sys.exit(f"PostgreSQL did not answer within {START_SECONDS:.0f} s.")
+    if postgres.returncode is not None:
+        sys.exit(f"PostgreSQL ended with exit code {postgres.returncode}.")
 
 
 def _announce_socket(socket: Path) -> None:
@@ -256,15 +249,18 @@ def _announce_socket(socket: Path) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _stop_when_unused(home: Home, postgres: subprocess.Popen[bytes], socket: Path) -> None:
+def _stop_when_unused(
+    home: Home, postgres: subprocess.Popen[bytes], socket: Path, tcp_port: str | None
+) -> None:
     """Shut the server down when the last user has gone and nobody keeps a database on it.
 
-    Where that cannot be known, it is shut down too: nothing else would ever do it.
+    Where that cannot be known, it is shut down too: nothing else would ever do it. So is one that
+    listens on a TCP port, whatever is kept on it: whoever wanted the port has gone.
     """
     try:
         while True:
             with home.locked("users.lock", fcntl.LOCK_EX):
-                if not _somebody_keeps_a_database(socket):
+                if tcp_port or not _somebody_keeps_a_database(socket):
                     postgres.send_signal(signal.SIGINT)
                     postgres.wait()  # whoever comes now waits for the lock, then starts anew
                     return
@@ -285,4 +281,4 @@ def _somebody_keeps_a_database(socket: Path) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
