@@ -961,7 +961,7 @@ MUTANTS: Final = {
         Mutant(
             "sessions are not looked for",
             "testdb/runs/kept.py",
-            "if used := catalog.sessions(connection, names):",
+            "if used := catalog.sessions_on(connection, names):",
             "if used := dict[str, list[str]]():",
             TOGETHER,
         ),
