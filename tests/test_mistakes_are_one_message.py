@@ -232,7 +232,7 @@ BROKEN: Final = {
         "src/my_service/databases.py",
         '    "main": MainBase.metadata,\n',
         '    "Main": MainBase.metadata,\n',
-        ("The logical database Main needs a name in lower case",),
+        ("The logical database Main needs another name: a word in lower case",),
     ),
     "a syntax error, seen by a task": Broken(
         ADAPTER, "PACKAGE: Final", "def (\nPACKAGE: Final", ("SyntaxError",), ("invoke", "--list")

@@ -75,10 +75,10 @@ def mismatch() -> str | None:
     if PREFIX != ENV_PREFIX:
         return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
     for name in LOGICAL_DATABASES:
-        if name != name.lower() or "__" in name:
+        if name != name.lower() or "__" in name or not name.isidentifier():
             return (
-                f"The logical database {name} needs a name in lower case and without __: it is "
-                f"part of the variable {ENV_PREFIX}DATABASE_URLS__{name.upper()}."
+                f"The logical database {name} needs another name: a word in lower case, without "
+                f"__, as it is part of the variable {ENV_PREFIX}DATABASE_URLS__{name.upper()}."
             )
     if missing := LOGICAL_DATABASES.keys() - set(LOGICAL):
         folders = " ".join(str(MIGRATIONS / logical) for logical in sorted(missing))
