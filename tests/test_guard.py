@@ -107,4 +107,4 @@ def test_databases_are_made_anew_while_a_unit_test_runs(project: Project) -> Non
 def test_a_database_of_real_life_is_never_the_default(project: Project, tmp_path: Path) -> None:
     """Scenario B: their fixture took whatever URL was configured; here it is not even read."""
     env = {"MY_SERVICE_DATABASE_URLS__MAIN": f"postgresql:///{tmp_path.name}?host={tmp_path}"}
-    project.run("pytest", "tests/integration/test_health.py", env=env).expect("1 passed")
+    project.run("pytest", "tests/integration/test_health.py", env=env).expect("2 passed")

@@ -12,7 +12,7 @@ from harness.project import NewProject, Project
 MIGRATED: Final = re.compile(r"template (\w+) migrated in")
 CACHED: Final = re.compile(r"template (\w+) cached, no migration ran")
 USERS: Final = "tests/integration/test_users.py"
-HEALTH: Final = "tests/integration/test_health.py"
+HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 HEAD_OF_MAIN: Final = {"one": "0003", "two": "0002"}
 USAGE_ERROR: Final = pytest.ExitCode.USAGE_ERROR
 

@@ -7,7 +7,7 @@ import pytest
 
 from harness.project import Project
 
-HEALTH: Final = "tests/integration/test_health.py"
+HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 MIGRATIONS: Final = "src/my_service/migrations/main"
 OWN: Final = f"{MIGRATIONS}/9999_own.py"
 USERS: Final = "src/my_service/users.py"

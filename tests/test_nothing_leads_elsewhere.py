@@ -14,7 +14,7 @@ from harness.project import Project
 from harness.relay import Relay, Relaying, serving
 from harness.suite import write
 
-HEALTH: Final = "tests/integration/test_health.py"
+HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 PRECIOUS: Final = "precious"
 """A database of real life: as long as `postgres`, so that a relay can put it in its place."""
 

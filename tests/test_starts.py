@@ -6,7 +6,7 @@ import pytest
 
 from harness.project import NewProject, Project
 
-HEALTH: Final = "tests/integration/test_health.py"
+HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 HEAVY: Final = ("alembic", "fastapi", "httpx", "my_service", "pydantic", "rich", "sqlalchemy")
 """What takes long to import; and the service, for coverage may begin after testdb was imported."""
 GUARDED: Final = f"""

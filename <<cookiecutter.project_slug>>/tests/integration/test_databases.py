@@ -1,36 +1,15 @@
-"""Logical databases: one out of reach, the size of a pool, and what errors keep to themselves."""
-
-from http import HTTPStatus
+"""Logical databases: the size of a pool, and what errors keep to themselves."""
 
 import pytest
-from httpx import ASGITransport, AsyncClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES, Databases
+from <<cookiecutter.package_name>>.databases import Databases
 
-from testdb.adapter import create_app, settings
+from testdb.adapter import settings
 from testdb.runs.run import DatabaseSet
-
-
-async def test_health_names_a_database_that_is_out_of_reach(
-    databases: DatabaseSet, caplog: pytest.LogCaptureFixture
-) -> None:
-    refused = databases.urls["main"].set(username="nosuchrole", password="s3cret")
-    app = create_app(settings({**databases.urls, "main": refused}))
-    async with (
-        app.router.lifespan_context(app),
-        AsyncClient(transport=ASGITransport(app), base_url="http://service") as client,
-    ):
-        ready, live = await client.get("/health"), await client.get("/health/live")
-    assert ready.status_code == HTTPStatus.SERVICE_UNAVAILABLE
-    assert ready.json() == {**dict.fromkeys(LOGICAL_DATABASES, "ok"), "main": "out of reach"}
-    assert live.status_code == HTTPStatus.OK
-    assert "The database main is out of reach: " in caplog.text
-    assert "nosuchrole" in caplog.text
-    assert "s3cret" not in caplog.text
 
 
 async def test_a_pool_opens_no_more_connections_than_the_settings_say(
