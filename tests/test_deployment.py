@@ -141,6 +141,14 @@ def test_health_does_not_wait_for_a_database_that_says_nothing(
     assert any("main gave no answer in 3 s" in line["message"] for line in service.end())
 
 
+def test_migrations_that_reach_no_server_say_so_in_one_line(project: Project) -> None:
+    nowhere = f"postgresql://u:s3cret@{HOST}:1/none"
+    env = {f"{URL_OF}MAIN": nowhere, f"{URL_OF}TIMESERIES": nowhere}
+    (line,) = project.run(*MIGRATE, env=env, code=1).output.splitlines()
+    assert line.startswith("The database main is out of reach: ")
+    assert "s3cret" not in line
+
+
 @pytest.mark.parametrize("command", [MIGRATE, SERVE, SERVE_BY_UVICORN], ids=" ".join)
 def test_a_mistake_in_the_settings_is_one_line(project: Project, command: Sequence[str]) -> None:
     done = project.run(*command, env={f"{URL_OF}MIAN": "postgresql://u:s3cret@db/main"}, code=1)

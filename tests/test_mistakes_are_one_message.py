@@ -223,10 +223,10 @@ SETTINGS: Final = "src/my_service/settings.py"
 ADAPTER: Final = "testdb/adapter.py"
 BROKEN: Final = {
     "a syntax error": Broken(
-        SETTINGS, "from typing", "def (\nfrom typing", ("SyntaxError", "(settings.py, line 3)")
+        SETTINGS, "from typing", "def (\nfrom typing", ("SyntaxError", "(settings.py, line 5)")
     ),
     "an import of nothing": Broken(
-        SETTINGS, "from typing", "import nothing\nfrom typing", ("settings.py:3: ModuleNotFound",)
+        SETTINGS, "from typing", "import nothing\nfrom typing", ("settings.py:5: ModuleNotFound",)
     ),
     "a name in upper case": Broken(
         "src/my_service/databases.py",
@@ -274,6 +274,16 @@ def test_a_fixture_that_fails_for_many_tests_is_shown_once(project: Project) -> 
     done.expect_times(1, r"^>\s+raise ValueError").expect_none_of("INTERNALERROR")
     first = r"As for tests/integration/test_users.py::\w+: "
     done.expect_times(4, rf"^{first}{CONFTEST}:\d+: ValueError: no seed$")
+
+
+def test_a_setting_that_is_missing_is_told_of_every_test_and_where_a_program_starts(
+    project: Project,
+) -> None:
+    project.replace(SETTINGS, "    database_urls:", "    secret: str\n    database_urls:")
+    told = r"MY_SERVICE_SECRET: Field required\.$"
+    tests = project.run("pytest", "tests/integration/test_users.py", code=1)
+    tests.expect_times(4, rf"^As for tests/integration/test_users.py::.* {told}")
+    project.run("invoke", "service.run", "--reload", code=1).expect_times(1, rf"^{told}")
 
 
 def test_a_python_without_what_is_needed_is_told_in_one_line(project: Project) -> None:

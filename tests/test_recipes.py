@@ -1,4 +1,4 @@
-"""The recipes of a generated project, followed to the letter, one after the other."""
+"""The recipes of a generated project, followed to the letter; and settings beyond them."""
 
 import re
 from typing import Final
@@ -10,6 +10,23 @@ RECIPE: Final = re.compile(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SERVER: Final = "A server of your own"
 KEPT: Final = "The databases of a test that failed"
+SETTINGS: Final = '''
+"""Settings of several parts, and one whose default is another in production."""
+
+import pytest
+
+from my_service.settings import read_settings
+
+from testdb.adapter import settings
+
+
+@pytest.mark.parametrize("found", [read_settings, lambda: settings({})])
+def test_they_are_the_same_in_both_ways(found):
+    read = found()
+    assert read.allowed == ["http://x"]
+    assert read.mail == {"host": "mail", "port": "25"}
+    assert read.log_format == "text"
+'''
 FAILS: Final = '''
 """Fails."""
 
@@ -91,3 +108,19 @@ def test_all_recipes_lead_to_a_project_that_is_green(
             project.run("bash", "-ec", f"{here}\ninvoke db.sweep --templates")
         finally:
             connection.execute("DROP ROLE tester")
+
+
+def test_a_setting_of_several_parts_is_spelled_as_in_the_environment(project: Project) -> None:
+    project.replace(
+        "src/my_service/settings.py",
+        '    log_format: Literal["text", "json"] = "text"\n',
+        "    allowed: list[str]\n    mail: dict[str, str]\n"
+        '    log_format: Literal["text", "json"] = "json"\n',
+    )
+    project.replace(
+        "testdb/adapter.py",
+        "SETTINGS: Final[Mapping[str, str]] = {\n",
+        "SETTINGS: Final[Mapping[str, str]] = {\n"
+        """    "allowed": '["http://x"]',\n    "mail__host": "mail",\n    "mail__port": "25",\n""",
+    )
+    project.run("pytest", project.write("tests/unit/test_written.py", SETTINGS))

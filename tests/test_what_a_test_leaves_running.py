@@ -13,7 +13,7 @@ from harness.parameters import long
 from harness.project import NewProject, Project
 from harness.suite import IN_ORDER, audit, loop_scopes, write
 
-LIFESPAN: Final = "        app.state.databases = Databases(configured)\n"
+LIFESPAN: Final = "        app.state.databases = Databases(settings)\n"
 """Where the lifespan of the service begins."""
 STARTS: Final = f"""{LIFESPAN}
         import asyncio

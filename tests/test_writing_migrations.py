@@ -9,7 +9,7 @@ import pytest
 from harness.external import ExternalServer
 from harness.project import Project
 
-HEALTH: Final = "tests/integration/test_health.py"
+HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 MIGRATIONS: Final = "src/my_service/migrations/main"
 ALEMBIC: Final = ("python", "-m", "my_service.migrations")
 ORDERS: Final = '''"""Orders."""
@@ -114,27 +114,27 @@ def test_two_branches_never_collide_and_alembic_merges_them(project: Project) ->
 def test_deployments_migrate_one_after_the_other(
     project: Project, external_server: ExternalServer
 ) -> None:
-    """Three begin at once; the first waits in the middle until all of them are connected."""
+    """Three begin at once; the first waits in the middle until the others know of it."""
     project.write(f"{MIGRATIONS}/9999_waits.py", WAITS)
     with external_server.database("deployed"):
         variables = {"MY_SERVICE_DATABASE_URLS__MAIN": f"{external_server.url}/deployed"}
         with external_server.connect("deployed") as gate:
             gate.execute("SELECT pg_advisory_lock(1)")
             running = [project.start(*ALEMBIC, env=variables) for _ in range(3)]
-            project.wait_for(running[0], lambda: sessions(gate) == [6, 1], "to connect and wait")
-        for program in running:
-            project.finish(program)
+            project.wait_for(running[0], lambda: asked(gate) == 3, "to begin")
+        waiting = "Another program migrates main; waiting for it.\n"
+        said = [project.finish(program).output for program in running]
+        assert sorted(said) == ["", waiting, waiting]
         project.run(*ALEMBIC, "main", "current", env=variables).expect("9999 (head)")
         project.run(*ALEMBIC, "main", "downgrade", "0001", env=variables)
         project.run(*ALEMBIC, "main", "current", env=variables).expect("0001")
 
 
-def sessions(connection: psycopg.Connection) -> list[int]:
-    """Count the sessions of programs in a database, and those of them that wait for the gate."""
+def asked(connection: psycopg.Connection) -> int:
+    """Count the programs that have asked who migrates the database, and have their answer."""
     row = connection.execute(
-        "SELECT count(*), count(*) FILTER (WHERE wait_event = 'advisory') FROM pg_stat_activity"
-        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-        " AND backend_type = 'client backend'"
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND query ~ 'pg_try_advisory_lock' AND state = 'idle'"
     ).fetchone()
     assert row
-    return list(row)
+    return int(row[0])

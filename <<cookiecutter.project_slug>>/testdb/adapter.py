@@ -60,9 +60,13 @@ ENV_PREFIX: Final = "<< cookiecutter.package_name | upper >>_"
 SERVICE: Final = "service"
 """The application_name of the service's sessions where it runs in the process of the tests."""
 SETTINGS: Final[Mapping[str, str]] = {
+    "log_format": "text",  # as testdb/processes/reports.py reads it
     "development_mailbox": "true",  # demo
 }
-"""Settings of the service besides its databases, in tests, examples and tasks."""
+"""Settings of the service besides its databases, in tests, examples and tasks.
+
+They are spelled as in the environment, where testdb/runs/environment.py puts them.
+"""
 HEALTH: Final = "/health"
 """The path that answers without an error when the service is ready."""
 
@@ -101,9 +105,10 @@ def create_app(configured: Settings | None = None) -> FastAPI:
 def log_config() -> dict[str, Any]:
     """Describe to uvicorn how the service logs, by the settings in the environment."""
     from <<cookiecutter.package_name>> import logs
-    from <<cookiecutter.package_name>>.settings import read_settings
+    from <<cookiecutter.package_name>>.settings import error_as_exit, read_settings
 
-    return logs.log_config(read_settings())
+    with error_as_exit():
+        return logs.log_config(read_settings())
 
 
 async def fill(configured: Settings) -> None:  # demo
@@ -145,17 +150,20 @@ def migration_files(logical: str) -> Iterable[Path]:
 
 
 def settings(urls: Mapping[str, URL]) -> Settings:
-    """Make the service's settings for these databases; its sessions show under its name."""
+    """Make the service's settings for these databases; its sessions show under its name.
+
+    All others are read from the environment, as the service does it.
+    """
     from pydantic import SecretStr
 
-    from <<cookiecutter.package_name>>.settings import Settings
+    from <<cookiecutter.package_name>>.settings import read_settings
 
     labelled = {
         logical: url.update_query_dict({"application_name": SERVICE})
         for logical, url in urls.items()
     }
     secrets = {logical: SecretStr(str(url)) for logical, url in labelled.items()}
-    return Settings.model_validate({"database_urls": secrets, **SETTINGS})
+    return read_settings(database_urls=secrets)
 
 
 def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:

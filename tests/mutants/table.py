@@ -39,6 +39,11 @@ TOGETHER: Final = (
 WRONG_MIGRATION: Final = "test_mistakes_in_migrations.py::test_a_wrong_migration_is_one_message"
 MIGRATIONS: Final = f"{SERVICE}/migrations"
 ENUM: Final = "test_writing_migrations.py::test_a_feature_with_an_enum_goes_from_model_to_migration"
+MISSING: Final = (
+    "test_mistakes_are_one_message.py"
+    "::test_a_setting_that_is_missing_is_told_of_every_test_and_where_a_program_starts"
+)
+PARTS: Final = "test_recipes.py::test_a_setting_of_several_parts_is_spelled_as_in_the_environment"
 DEPLOYMENTS: Final = "test_writing_migrations.py::test_deployments_migrate_one_after_the_other"
 TWO_WORKERS: Final = (
     "test_parallel_runs.py"
@@ -665,8 +670,15 @@ MUTANTS: Final = {
         Mutant(
             "everybody migrates at once",
             f"{MIGRATIONS}/__init__.py",
-            "while not locking",
-            "while False and not locking",
+            "pg_try_advisory_lock(",
+            "pg_try_advisory_lock_shared(",
+            DEPLOYMENTS,
+        ),
+        Mutant(
+            "who waits for another program does not say so",
+            f"{MIGRATIONS}/__init__.py",
+            "            sys.stderr.write(",
+            "            str(",
             DEPLOYMENTS,
         ),
     ),
@@ -718,9 +730,44 @@ MUTANTS: Final = {
         Mutant(
             "a wrong setting ends in a traceback",
             f"{SERVICE}/settings.py",
-            "class SettingsError(SystemExit)",
-            "class SettingsError(Exception)",
+            "raise SystemExit(str(error)) from None",
+            "raise",
             ONE_LINE,
+        ),
+        Mutant(
+            "a wrong setting ends pytest",
+            f"{SERVICE}/settings.py",
+            "class SettingsError(ValueError)",
+            "class SettingsError(SystemExit)",
+            MISSING,
+        ),
+        Mutant(
+            "a service that reloads ends in frames",
+            "testdb/adapter.py",
+            "    with error_as_exit():\n",
+            "    if error_as_exit:\n",
+            MISSING,
+        ),
+        Mutant(
+            "a server out of reach is told as libpq does",
+            f"{MIGRATIONS}/__init__.py",
+            "{' '.join(str(error.orig).split())}",
+            "{error.orig}",
+            "test_deployment.py::test_migrations_that_reach_no_server_say_so_in_one_line",
+        ),
+        Mutant(
+            "tests have the log of production",
+            "testdb/adapter.py",
+            '    "log_format": "text",',
+            "",
+            PARTS,
+        ),
+        Mutant(
+            "settings of tests are not read as the service does",
+            "testdb/adapter.py",
+            "return read_settings(database_urls=secrets)",
+            "return read_settings(database_urls=secrets, **SETTINGS)",
+            PARTS,
         ),
         Mutant(
             "the service logs as uvicorn does",

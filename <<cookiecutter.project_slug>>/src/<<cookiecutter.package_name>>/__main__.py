@@ -2,15 +2,16 @@
 
 import uvicorn
 
-from <<cookiecutter.package_name>>.app import create_app
+from <<cookiecutter.package_name>>.databases import check_urls
 from <<cookiecutter.package_name>>.logs import log_config
-from <<cookiecutter.package_name>>.settings import read_settings
+from <<cookiecutter.package_name>>.settings import error_as_exit, read_settings
 
 
 def main() -> None:
     """Serve until SIGTERM or Ctrl-C."""
-    settings = read_settings()
-    create_app(settings)  # a mistake ends this process here, and not its workers again and again
+    with error_as_exit():  # here, and not in its workers again and again
+        settings = read_settings()
+        check_urls(settings)
     uvicorn.run(
         # By its name, so that WEB_CONCURRENCY may ask for several workers.
         "<<cookiecutter.package_name>>.app:create_app",

@@ -13,8 +13,8 @@ from <<cookiecutter.package_name>> import (
     ticks,  # demo
     users,
 )
-from <<cookiecutter.package_name>>.databases import Databases
-from <<cookiecutter.package_name>>.settings import Settings, read_settings
+from <<cookiecutter.package_name>>.databases import Databases, check_urls
+from <<cookiecutter.package_name>>.settings import Settings, error_as_exit, read_settings
 
 FEATURES = (
     health,
@@ -33,21 +33,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     Engines are made and disposed by the lifespan, in the event loop that serves.
 
     Raises:
-        SettingsError: the settings cannot be used.
+        SettingsError: the given settings cannot be used.
+        SystemExit: those of the environment cannot: a program starts, such as uvicorn --factory.
     """
-    configured = settings or read_settings()
-    Databases(configured)  # connects to nothing: mistakes are told now, not by a lifespan's trace
+    if settings is None:
+        with error_as_exit():
+            return create_app(read_settings())
+    check_urls(settings)  # mistakes are told now, not by a lifespan's trace
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.databases = Databases(configured)
+        app.state.databases = Databases(settings)
         try:
             yield
         finally:
             await app.state.databases.dispose()
 
     app = FastAPI(title=<< cookiecutter.project_name | tojson >>, lifespan=lifespan)
-    app.state.settings = configured
+    app.state.settings = settings
     for feature in FEATURES:
         app.include_router(feature.router)
     return app

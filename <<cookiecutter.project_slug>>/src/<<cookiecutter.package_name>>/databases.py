@@ -4,11 +4,10 @@ To add a logical database: a base class and a row in LOGICAL_DATABASES, a folder
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from typing import Annotated, Final
 
 from fastapi import Depends
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -54,6 +53,46 @@ LOGICAL_DATABASES: Final[Mapping[str, MetaData]] = {
 """Every logical database of the service: its name, and the tables that its models describe."""
 
 
+def check_urls(settings: Settings) -> None:
+    """Check that the settings have a URL that can be used for every logical database.
+
+    Raises:
+        SettingsError: one is missing, is of no logical database, or cannot be used.
+    """
+    given, known = settings.database_urls, LOGICAL_DATABASES
+    problems = [
+        f"The logical database {name} has no URL: set {variable('database_urls', name)}."
+        for name in known
+        if name not in given
+    ]
+    problems += [
+        f"{variable('database_urls', name)} names no logical database of this service, which "
+        f"has {', '.join(known)}."
+        for name in given
+        if name not in known
+    ]
+    problems += [
+        f"{variable('database_urls', name)} is no SQLAlchemy URL that begins with postgresql:// or "
+        "postgresql+psycopg://. Write postgresql://user:password@host:5432/database, and @ : / in "
+        "the password as %40 %3A %2F."
+        for name, url in given.items()
+        if name in known and not is_usable(url.get_secret_value())
+    ]
+    if problems:
+        raise SettingsError(" ".join(problems))
+
+
+def is_usable(url: str) -> bool:
+    """Say whether a URL can be read, and means psycopg: the service and migrations share it."""
+    try:
+        read = make_url(url)
+    except (SQLAlchemyError, ValueError):
+        return False
+    # An @ there is of a password that was not escaped, and errors would show the rest of it.
+    is_whole = "@" not in f"{read.host}{read.database}"
+    return is_whole and read.drivername in ("postgresql", "postgresql+psycopg")
+
+
 class Databases:
     """An engine and a session factory for every logical database. They connect when used."""
 
@@ -61,23 +100,10 @@ class Databases:
         """Make the engines.
 
         Raises:
-            SettingsError: a URL is missing, is of no logical database, or cannot be used.
+            SettingsError: see `check_urls`.
         """
-        given, known = settings.database_urls, LOGICAL_DATABASES
-        problems = [
-            f"The logical database {name} has no URL: set {variable('database_urls', name)}."
-            for name in known
-            if name not in given
-        ]
-        problems += [
-            f"{variable('database_urls', name)} names no logical database of this service, which "
-            f"has {', '.join(known)}."
-            for name in given
-            if name not in known
-        ]
-        if problems:
-            raise SettingsError(" ".join(problems))
-        self.engines = {name: make_engine(name, settings) for name in known}
+        check_urls(settings)
+        self.engines = {name: make_engine(name, settings) for name in LOGICAL_DATABASES}
         self.sessions = {
             name: async_sessionmaker(engine, expire_on_commit=False)
             for name, engine in self.engines.items()
@@ -90,30 +116,15 @@ class Databases:
 
 
 def make_engine(logical: str, settings: Settings) -> AsyncEngine:
-    """Make the engine of a logical database.
-
-    Raises:
-        SettingsError: its URL cannot be used.
-    """
-    engine = None
-    with suppress(SQLAlchemyError, ImportError, ValueError):
-        engine = create_async_engine(
-            settings.database_urls[logical].get_secret_value(),
-            hide_parameters=True,  # what errors show goes to the log, and rows may hold secrets
-            pool_pre_ping=True,  # a server that restarted must not cost a request
-            pool_size=settings.pool_size,
-            max_overflow=settings.max_overflow,
-            pool_timeout=settings.pool_timeout_seconds,
-        )
-    # An @ there is of a password that was not escaped, and errors would show the rest of it.
-    if engine is None or "@" in f"{engine.url.host}{engine.url.database}":
-        msg = (
-            f"{variable('database_urls', logical)} is no SQLAlchemy URL with an async driver that "
-            "is installed. Write postgresql+psycopg://user:password@host:5432/database, and @ : / "
-            "in the password as %40 %3A %2F."
-        )
-        raise SettingsError(msg)
-    return engine
+    """Make the engine of a logical database."""
+    return create_async_engine(
+        settings.database_urls[logical].get_secret_value(),
+        hide_parameters=True,  # what errors show goes to the log, and rows may hold secrets
+        pool_pre_ping=True,  # a server that restarted must not cost a request
+        pool_size=settings.pool_size,
+        max_overflow=settings.max_overflow,
+        pool_timeout=settings.pool_timeout_seconds,
+    )
 
 
 def session_of(logical: str) -> Callable[[HTTPConnection], AsyncIterator[AsyncSession]]:

@@ -17,6 +17,7 @@ def log_config(settings: Settings) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
+            # testdb reads it, to show what went wrong: testdb/processes/reports.py.
             "text": {"format": "%(asctime)s %(levelname)-8s %(name)s: %(message)s"},
             "json": {
                 "()": "pythonjsonlogger.json.JsonFormatter",

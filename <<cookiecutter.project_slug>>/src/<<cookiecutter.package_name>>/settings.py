@@ -1,6 +1,8 @@
 """Settings of the service: the only place that reads the environment, and not at import."""
 
-from typing import Final, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,11 +11,20 @@ ENV_PREFIX: Final = "<< cookiecutter.package_name | upper >>_"
 """Every setting is read from a variable with this prefix: `<prefix>DATABASE_URLS__MAIN`."""
 
 
-class SettingsError(SystemExit):
-    """The settings cannot be used. Whatever program meets it ends with its message alone.
+class SettingsError(ValueError):
+    """The settings cannot be used.
 
     The message names variables, and shows no value: it may hold a password.
     """
+
+
+@contextmanager
+def error_as_exit() -> Iterator[None]:
+    """End the program with the message of a SettingsError alone: for where a program starts."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SystemExit(str(error)) from None
 
 
 class Settings(BaseSettings):
@@ -24,7 +35,7 @@ class Settings(BaseSettings):
     )
 
     database_urls: dict[str, SecretStr] = {}
-    """A SQLAlchemy URL for each logical database, by its name. `Databases` misses none."""
+    """A SQLAlchemy URL for each logical database, by its name. `check_urls` misses none."""
     pool_size: PositiveInt = 5
     """Connections that each process keeps to each logical database."""
     max_overflow: NonNegativeInt = 10
@@ -44,14 +55,14 @@ class Settings(BaseSettings):
     """Keep mail in memory, where anybody may read it. Never in production."""  # demo
 
 
-def read_settings() -> Settings:
-    """Read the settings from the environment.
+def read_settings(**given: Any) -> Settings:  # noqa: ANN401  Settings checks each
+    """Read from the environment the settings that are not given.
 
     Raises:
         SettingsError: a value cannot be used.
     """
     try:
-        return Settings()
+        return Settings(**given)
     except ValidationError as error:
         wrong = [f"{variable(*found['loc'])}: {found['msg']}." for found in error.errors()]
         raise SettingsError(" ".join(wrong)) from None

@@ -1,5 +1,6 @@
 """Alembic migrations: a folder for each logical database, one env.py for all of them."""
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +15,8 @@ from alembic.util import rev_id
 from sqlalchemy import Connection, NullPool, create_engine, func, select
 from sqlalchemy.exc import OperationalError
 
-from <<cookiecutter.package_name>>.databases import Databases
-from <<cookiecutter.package_name>>.settings import read_settings
+from <<cookiecutter.package_name>>.databases import check_urls
+from <<cookiecutter.package_name>>.settings import error_as_exit, read_settings
 
 DIRECTORY: Final = Path(__file__).parent
 LOCK: Final = 4_203_198_011
@@ -54,21 +55,26 @@ def connect(logical: str) -> Iterator[Connection]:
     Several instances of the service may migrate when they start: one does, the others wait for it.
 
     Raises:
-        SettingsError: the settings do not name it rightly.
-        SystemExit: it is out of reach.
+        SystemExit: the settings do not name it rightly, or it is out of reach.
     """
-    url = Databases(read_settings()).engines[logical].url
+    with error_as_exit():
+        settings = read_settings()
+        check_urls(settings)
+    url = settings.database_urls[logical].get_secret_value()
     engine = create_engine(url, poolclass=NullPool, hide_parameters=True)
     try:
         # In autocommit, and asking again and again: a session that waits, or has a transaction
         # open, would in turn keep CREATE INDEX CONCURRENTLY waiting.
         locking = engine.connect().execution_options(isolation_level="AUTOCOMMIT")
     except OperationalError as error:
-        msg = f"The database {logical} is out of reach: {error.orig}"
+        msg = f"The database {logical} is out of reach: {' '.join(str(error.orig).split())}"
         raise SystemExit(msg) from None
     with locking, engine.connect() as connection:
-        while not locking.scalar(select(func.pg_try_advisory_lock(LOCK))):
-            time.sleep(POLL_SECONDS)
+        lock = select(func.pg_try_advisory_lock(LOCK))
+        if not locking.scalar(lock):
+            sys.stderr.write(f"Another program migrates {logical}; waiting for it.\n")
+            while not locking.scalar(lock):
+                time.sleep(POLL_SECONDS)
         yield connection
 
 
