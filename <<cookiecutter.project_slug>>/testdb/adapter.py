@@ -75,6 +75,7 @@ def mismatch() -> str | None:
     """Say where the service does not say what is assumed of it above, if it does not."""
     from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
     from <<cookiecutter.package_name>>.settings import ENV_PREFIX as PREFIX
+    from <<cookiecutter.package_name>>.settings import SettingsError
 
     if PREFIX != ENV_PREFIX:
         return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
@@ -92,6 +93,10 @@ def mismatch() -> str | None:
             f"{MIGRATIONS} has a folder for {', '.join(sorted(extra))}, and LOGICAL_DATABASES has "
             "no row. Add the row, or delete the folder."
         )
+    try:
+        settings({})
+    except SettingsError as error:
+        return f"{error} Tests, examples and tasks take it from SETTINGS in testdb/adapter.py."
     return None
 
 

@@ -41,7 +41,7 @@ MIGRATIONS: Final = f"{SERVICE}/migrations"
 ENUM: Final = "test_writing_migrations.py::test_a_feature_with_an_enum_goes_from_model_to_migration"
 MISSING: Final = (
     "test_mistakes_are_one_message.py"
-    "::test_a_setting_that_is_missing_is_told_of_every_test_and_where_a_program_starts"
+    "::test_a_setting_that_is_missing_is_told_before_any_test_and_where_a_program_starts"
 )
 PARTS: Final = "test_recipes.py::test_a_setting_of_several_parts_is_spelled_as_in_the_environment"
 DEPLOYMENTS: Final = "test_writing_migrations.py::test_deployments_migrate_one_after_the_other"
