@@ -45,7 +45,7 @@ class Environment:
         """Make it, for this interpreter and for the dependencies that a baked project names."""
         tool, variables = uv.find_uv_bin(), clean_variables()
         make = [tool, "venv", "--clear", "--python", sys.executable, self.path]
-        groups = ["--requirements", "pyproject.toml", "--group", "typecheck"]
+        groups = ["--requirements", "pyproject.toml", "--group", "dev"]
         install = [tool, "pip", "install", "--compile-bytecode", "--python", self.python, *groups]
         for command in (make, install):
             run(*command, cwd=project, env=variables)
