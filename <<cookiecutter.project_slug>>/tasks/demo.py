@@ -70,7 +70,7 @@ def remove(_: Context) -> None:
 
 
 def _relink(logical: str, files: list[Path]) -> None:
-    """Have the migrations that stay follow what stays of those before them."""
+    """Link the migrations that stay past those that go."""
     from alembic.script import ScriptDirectory
     from alembic.util import to_tuple
 

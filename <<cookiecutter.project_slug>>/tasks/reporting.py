@@ -19,7 +19,7 @@ from testdb.processes import child
 
 @contextmanager
 def until_ctrl_c() -> Iterator[None]:
-    """End what lasts until Ctrl-C in order, when that comes."""
+    """Take Ctrl-C as the end of the task, not as an error."""
     try:
         yield
     except child.Terminated:

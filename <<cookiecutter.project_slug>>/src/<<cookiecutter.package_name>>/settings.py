@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     )
 
     database_urls: dict[str, SecretStr] = {}
-    """A SQLAlchemy URL for each logical database, by its name. `check_urls` misses none."""
+    """A SQLAlchemy URL for each logical database, by its name: see `check_urls`."""
     pool_size: PositiveInt = 5
     """Connections that each process keeps to each logical database."""
     max_overflow: NonNegativeInt = 10

@@ -107,7 +107,7 @@ class Result:
     seconds: float
     output: str
     service_log: str
-    """What is in it besides an account of its work."""
+    """Its problems alone: see `reports.problems`."""
 
     def report(self) -> str:
         """Say what became of it, and show what led there if that is a problem."""

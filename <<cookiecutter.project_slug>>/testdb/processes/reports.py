@@ -15,8 +15,8 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 """The exit code of a program that Ctrl-C has ended, as shells spell it."""
 LINES: Final = 30
 """How much of what a service has to say is shown."""
-_ACCOUNT: Final = re.compile(r"\S+ \S+ (DEBUG|INFO) ")
-"""Begins a line of the log that is no problem."""
+_NO_PROBLEM: Final = re.compile(r"\S+ \S+ (DEBUG|INFO) ")
+"""Begins such a line, in the format of the service's logs.py."""
 _FRAME: Final = re.compile(r'(?: +\| )?  File "(.+)", line \d+')
 _OF_FRAME: Final = re.compile(r"(?: +\| )?    ")
 """Of a traceback: the line that begins a frame, and those that follow."""
@@ -47,16 +47,16 @@ def _show(kind: type[BaseException], error: BaseException, at: TracebackType | N
 
 
 def problems(log: Iterable[str]) -> str:
-    """Tell what the lines of a service's log say besides an account of its work.
+    """Leave out the lines of a service's log that are no problem: those of DEBUG and INFO.
 
-    Of tracebacks that is the error, and the frames that are the owner's code.
+    Of tracebacks only the error stays, and the frames that are the owner's code.
     """
     told, is_told = [], True
     for line in log:
         if frame := _FRAME.match(line):
             is_told = is_own(frame[1])
         elif not _OF_FRAME.match(line):
-            is_told = not _ACCOUNT.match(line)
+            is_told = not _NO_PROBLEM.match(line)
         if is_told:
             told.append(line)
     return "\n".join(told[-LINES:])

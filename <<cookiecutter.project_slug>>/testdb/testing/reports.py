@@ -26,7 +26,7 @@ def in_one_message(
 
 
 def first_to_meet(error: BaseException, test: str) -> str | None:
-    """Tell which other test met this very error before: a fixture raises its own for each test."""
+    """Tell which test met this error first: a session fixture fails all tests that ask for it."""
     first: str = vars(error).setdefault("_testdb_first", test)
     return None if first == test else first
 

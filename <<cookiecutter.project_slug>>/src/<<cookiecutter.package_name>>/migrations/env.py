@@ -11,9 +11,9 @@ from <<cookiecutter.package_name>>.migrations import connect
 
 logical, given = (context.config.attributes[name] for name in ("logical", "connection"))
 is_offline = context.is_offline_mode()  # --sql: statements for others to run
-has_none = given is None and not is_offline
+must_connect = given is None and not is_offline
 
-with connect(logical) if has_none else nullcontext(given) as connection:
+with connect(logical) if must_connect else nullcontext(given) as connection:
     context.configure(
         connection,
         dialect_name="postgresql",
