@@ -95,7 +95,7 @@ def test_a_user_spelled_like_a_database(databases, monkeypatch):
     psycopg.connect(host=url.query["host"], port=url.port, user=url.database)
 
 
-def test_what_else_is_refused(databases, run):
+async def test_what_else_is_refused(databases, run):
     import psycopg
     from testdb.identity.errors import RefusedError
     url = databases.urls["main"]
@@ -104,6 +104,12 @@ def test_what_else_is_refused(databases, run):
         psycopg.connect(**given, replication="database")
     with pytest.raises(RefusedError, match="'precious' was refused"):
         run.server.connect(database="precious")
+    unknown = "host=nowhere.invalid dbname=precious"
+    with pytest.raises(RefusedError, match="'precious' was refused"):
+        psycopg.connect(unknown)
+    with pytest.raises(RefusedError, match="'precious' was refused"):
+        await psycopg.AsyncConnection.connect(unknown)
+    print("all were refused")
 
 
 def test_a_disposable_name_on_another_server(databases):
@@ -320,7 +326,7 @@ def test_what_a_test_sets_leads_nowhere_else(
     done = embedded_project.run(*in_order, "change_nothing or spelled", code=1)
     done.expect("1 failed, 1 passed", "'precious' was refused: it is not disposable", " 0 left")
     done = embedded_project.run(*in_order, "what_else", code=1)
-    done.expect("1 failed", "it asks for replication")
+    done.expect("1 failed", "it asks for replication", "all were refused")
     done = embedded_project.run(*in_order, "another_server", code=1)
     done.expect(f"{HOST}:{external_server.port} is not the server that testdb uses", " 0 left")
 

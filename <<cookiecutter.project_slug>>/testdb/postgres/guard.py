@@ -1,7 +1,8 @@
 """The guard: a connection to anything but a disposable database is refused before the first byte.
 
 Importing testdb installs it, before anything of the service can be imported along with it. Every
-connection of psycopg, sync or async, from any engine or pool, passes the function that it wraps.
+connection of psycopg, sync or async, from any engine or pool, passes the functions that it wraps:
+those that look up its host, and the one that opens it.
 """
 
 import os
@@ -16,9 +17,14 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
-from psycopg import generators
-from psycopg.abc import PQGenConn
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg import connection, connection_async, generators
+from psycopg.abc import ConnDict, ConnMapping, PQGenConn
+from psycopg.conninfo import (
+    conninfo_attempts,
+    conninfo_attempts_async,
+    conninfo_to_dict,
+    make_conninfo,
+)
 from psycopg.pq import Conninfo
 from psycopg.pq.abc import PGconn
 
@@ -225,4 +231,17 @@ def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenCon
     return opened
 
 
+def _guarded_attempts(params: ConnMapping) -> list[ConnDict]:
+    guard.check(make_conninfo("", **params))
+    return conninfo_attempts(params)
+
+
+async def _guarded_attempts_async(params: ConnMapping) -> list[ConnDict]:
+    guard.check(make_conninfo("", **params))
+    return await conninfo_attempts_async(params)
+
+
 generators.connect = _guarded_connect
+# Before that psycopg looks up the host: a refusal says more than a host that is not known here.
+vars(connection)["conninfo_attempts"] = _guarded_attempts
+vars(connection_async)["conninfo_attempts_async"] = _guarded_attempts_async
