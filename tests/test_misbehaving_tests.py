@@ -71,7 +71,8 @@ async def test_crashes(client):
 '''
 
 NAMED: Final = {
-    "a transaction left open": r"test_leaves_a_transaction_open left sessions open.*idle in tran",
+    "a transaction left open": r"test_leaves_a_transaction_open left sessions open.*idle in tran"
+    r".*opened by the service, or a session fixture",
     "a connection left open": r"test_leaks_an_engine left sessions open.*by .*test_leaks_an_engine",
     "a service left running": r"test_leaves_a_service_running left sessions open, which were ended",
     "a test that hangs": r"FAILED .*test_hangs - Failed: Timeout",

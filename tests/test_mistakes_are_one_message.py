@@ -303,6 +303,9 @@ def test_a_setting_that_is_missing_is_told_before_any_test_and_where_a_program_s
     tests.find(rf"^ERROR: {told} .* SETTINGS in testdb/adapter.py\.$")
     tests.expect_none_of(*FOREIGN, "passed")
     project.run("invoke", "service.run", "--reload", code=1).expect_times(1, rf"^{told}$")
+    project.replace("testdb/adapter.py", '"log_format"', '"secrte": 1, "log_format"')
+    tests = project.run("pytest", "tests/integration/test_users.py", code=4)
+    tests.find("^ERROR: SETTINGS in testdb/adapter.py has secrte, which is no setting of the serv")
 
 
 def test_a_python_without_what_is_needed_is_told_in_one_line(project: Project) -> None:

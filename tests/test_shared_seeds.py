@@ -235,7 +235,7 @@ def test_seeds_that_cannot_be_stored_are_told_by_the_owners_line(project: Projec
     line = 1 + (EVERY_WAY + FAILS).splitlines().index('        sessions["main"].flush()')
     done.expect(f"No seeds were stored. {path}:{line}: ").expect("UniqueViolation")
     done.find(r"A test uses the databases already.*scope=\"module\"")
-    done.expect_none_of("Traceback", "testdb/testing/", "contextlib", "left behind")
+    done.expect_none_of("Traceback", "testdb/testing/", "contextlib", "left behind", "[parameters")
     counts = audit(done)
     assert counts["created"] == counts["dropped"]
 

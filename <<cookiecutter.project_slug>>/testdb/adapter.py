@@ -73,12 +73,12 @@ HEALTH: Final = "/health"
 
 def mismatch() -> str | None:
     """Say where the service does not say what is assumed of it above, if it does not."""
-    from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
-    from <<cookiecutter.package_name>>.settings import ENV_PREFIX as PREFIX
-    from <<cookiecutter.package_name>>.settings import SettingsError
+    return _mismatch_of_databases() or _mismatch_of_settings()
 
-    if PREFIX != ENV_PREFIX:
-        return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
+
+def _mismatch_of_databases() -> str | None:
+    from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
+
     for name in LOGICAL_DATABASES:
         if name != name.lower() or "__" in name or not name.isidentifier():
             return (
@@ -93,6 +93,18 @@ def mismatch() -> str | None:
             f"{MIGRATIONS} has a folder for {', '.join(sorted(extra))}, and LOGICAL_DATABASES has "
             "no row. Add the row, or delete the folder."
         )
+    return None
+
+
+def _mismatch_of_settings() -> str | None:
+    from <<cookiecutter.package_name>>.settings import ENV_PREFIX as PREFIX
+    from <<cookiecutter.package_name>>.settings import Settings, SettingsError
+
+    if PREFIX != ENV_PREFIX:
+        return f"ENV_PREFIX is {PREFIX} in the service and {ENV_PREFIX} in testdb/adapter.py."
+    for name in SETTINGS:
+        if name.partition("__")[0] not in Settings.model_fields:
+            return f"SETTINGS in testdb/adapter.py has {name}, which is no setting of the service."
     try:
         settings({})
     except SettingsError as error:
@@ -175,7 +187,7 @@ def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     """Spell the settings as environment variables."""
     databases = {f"database_urls__{logical}": str(url) for logical, url in urls.items()}
     every = {**databases, **SETTINGS}
-    return {f"{ENV_PREFIX}{name}".upper(): value for name, value in every.items()}
+    return {f"{ENV_PREFIX}{name}".upper(): str(value) for name, value in every.items()}
 
 
 @contextmanager

@@ -53,9 +53,15 @@ def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 def in_one_line(error: BaseException) -> str:
     """Say what an error is, after the file and line of the owner's code that is nearest to it."""
-    what = str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
+    what = str(error) if isinstance(error, LifecycleError) else in_short(error)
     places = [f"{shorten(frame.filename)}:{frame.lineno}: " for frame in own_frames(error)]
     return "".join([*places[-1:], what])
+
+
+def in_short(error: BaseException) -> str:
+    """Say what an error is: of an SQL error what the server said, without statement and rows."""
+    said = getattr(error, "orig", None) or error
+    return f"{type(said).__name__}: {said}"
 
 
 def shorten(path: Path | str) -> str:

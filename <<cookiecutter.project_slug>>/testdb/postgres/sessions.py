@@ -41,9 +41,10 @@ class Session(NamedTuple):
     opener: str
     """Its application_name."""
 
-    def describe(self) -> str:
-        """Say what it does and who began it."""
-        return f"{self.state} (opened by {self.opener})"
+    def describe(self, pooled: str) -> str:
+        """Say what it does and who began it; `pooled` is the application_name of those in pools."""
+        opener = "the service, or a session fixture" if self.opener == pooled else self.opener
+        return f"{self.state} (opened by {opener})"
 
 
 class Holder(Enum):
@@ -133,7 +134,7 @@ def end_left_open(
     for opened in _open(databases, pooled):
         if opened.pgconn.backend_pid in ended:
             _used_by_test.discard(opened.pgconn)
-    return [session.describe() for session in forgotten]
+    return [session.describe(pooled) for session in forgotten]
 
 
 def _pauses() -> Iterator[float]:

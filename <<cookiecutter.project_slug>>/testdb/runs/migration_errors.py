@@ -6,10 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError
-
 from testdb.adapter import MIGRATIONS
-from testdb.identity.errors import LifecycleError, own_frames, shorten
+from testdb.identity.errors import LifecycleError, in_short, own_frames, shorten
 
 
 class Step(StrEnum):
@@ -56,7 +54,7 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
         where = _where(error) or shorten(MIGRATIONS / logical)
-        what = _what(error)
+        what = in_short(error)
         cure = next((cure for said, cure in KNOWN.items() if said in what), CURES[step])
         msg = f"{step} the logical database {logical} fails in {where}\n{what}\n{cure}"
         raise LifecycleError(msg) from None
@@ -71,9 +69,3 @@ def _where(error: Exception) -> str | None:
     for frame in (of_migrations or frames)[-1:]:
         return f"{shorten(frame.filename)}:{frame.lineno}, {frame.name}\n    {frame.line}"
     return None
-
-
-def _what(error: Exception) -> str:
-    if isinstance(error, DBAPIError):
-        return f"{type(error.orig).__name__}: {error.orig}"
-    return f"{type(error).__name__}: {error}"
