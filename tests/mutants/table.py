@@ -770,6 +770,13 @@ MUTANTS: Final = {
             PARTS,
         ),
         Mutant(
+            "a setting that the service does not have is overlooked",
+            "testdb/adapter.py",
+            'if name.partition("__")[0] not in Settings.model_fields:',
+            "if not name:",
+            MISSING,
+        ),
+        Mutant(
             "the service logs as uvicorn does",
             f"{SERVICE}/__main__.py",
             "        log_config=log_config(settings),\n",
@@ -1093,7 +1100,7 @@ MUTANTS: Final = {
         Mutant(
             "nobody looks for sessions left open",
             "testdb/postgres/sessions.py",
-            "return [session.describe() for session in forgotten]",
+            "return [session.describe(pooled) for session in forgotten]",
             "return []",
             MISBEHAVES,
         ),
@@ -1244,6 +1251,13 @@ MUTANTS: Final = {
             "testdb/postgres/guard.py",
             '"hostaddr": "", ',
             "",
+            f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
+        ),
+        Mutant(
+            "a host is looked up before the guard",
+            "testdb/postgres/guard.py",
+            'guard.check(make_conninfo("", **params))\n    return conninfo',
+            "return conninfo",
             f"{ELSEWHERE}::test_what_a_test_sets_leads_nowhere_else",
         ),
         Mutant(
