@@ -5,7 +5,8 @@ from contextlib import nullcontext
 import alembic_postgresql_enum  # noqa: F401  compares enums, and drops their types in a downgrade
 from alembic import context
 
-import <<cookiecutter.package_name>>.app  # noqa: F401  every model must be known to its metadata
+import <<cookiecutter.package_name>>.app  # every model must be known to its metadata
+import <<cookiecutter.package_name>>.migrations.constraints  # noqa: F401  compares them, too
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
 from <<cookiecutter.package_name>>.migrations import connect
 
