@@ -18,7 +18,7 @@ import enum
 from typing import Any
 
 from fastapi import APIRouter
-from sqlalchemy import Enum, ForeignKey
+from sqlalchemy import CheckConstraint, Enum, ForeignKey
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -38,12 +38,21 @@ class Order(MainBase):
     """An order."""
 
     __tablename__ = "orders"
+    __table_args__ = (CheckConstraint("id > 1 OR status <> 'PAID'", name="paid"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(CheckConstraint("id > 0", name="id"), primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     status: Mapped[Status] = mapped_column(Enum(Status, name="order_status"))
     details: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default="{}")
 '''
+CONSTRAINED: Final = """
+    __table_args__ = (
+        CheckConstraint("name NOT LIKE '%\\\\:%'", name="no_colon"),
+        ExcludeConstraint(("name", "="), using="hash"),
+        ExcludeConstraint(("email", "="), using="hash", name="once", where=text("id > 1")),
+        Index("ix_ada", "email", postgresql_where=text("name = 'Ada'")),
+    )
+"""
 WAITS: Final = '''"""Waits for the test."""
 
 from alembic import op
@@ -83,6 +92,44 @@ def test_a_feature_with_an_enum_goes_from_model_to_migration(project: Project) -
 
     project.replace("src/my_service/orders.py", 'PAID = "paid"', 'PAID = "paid"\n    LATE = "late"')
     project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR).expect("new_value='LATE'")
+    project.run("invoke", "db.revision", "orders can be late")
+    failed = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    failed.expect("constraint ck_orders_paid", "Drop it before `op.sync_enum_values`")
+
+
+def test_checks_exclusions_and_predicates_go_from_model_to_migration(project: Project) -> None:
+    users = "src/my_service/users.py"
+    original = (project / users).read_text()
+    imports = "from sqlalchemy import CheckConstraint, Index, text\n"
+    imports += "from sqlalchemy.dialects.postgresql import ExcludeConstraint\n"
+    project.replace(users, "from sqlalchemy import", f"{imports}from sqlalchemy import")
+    project.replace(
+        users, '    __tablename__ = "users"\n', f'    __tablename__ = "users"\n{CONSTRAINED}'
+    )
+    project.replace(
+        users, "String(254)", "String(254), CheckConstraint(\"email <> ''\", name='given')"
+    )
+    project.run("invoke", "db.revision", "constrain")
+    for old, new in {"<> ''": "<> ' '", "id > 1": "id > 2", "= 'Ada'": "= 'Eva'"}.items():
+        project.replace(users, old, new)
+    told = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    told.expect(
+        "DROP CONSTRAINT ck_users_given",
+        "ADD CONSTRAINT ck_users_given CHECK (email <> ' ')",
+        "DROP CONSTRAINT once",
+        "ADD CONSTRAINT once EXCLUDE USING hash (email WITH =) WHERE (id > 2)",
+        "DROP INDEX ix_ada",
+        "CREATE INDEX ix_ada ON users (email) WHERE name = 'Eva'",
+    ).expect_none_of("no_colon", "users_name_excl")
+    project.run("invoke", "db.revision", "constrain differently")
+    project.run("pytest", HEALTH)  # nothing is left to tell; both were undone and made again
+
+    project.write(users, original)
+    project.run("invoke", "db.revision", "constrain no more")
+    project.run("pytest", HEALTH)
+    project.run("ruff", "check", "src/my_service/migrations")
+    text = "".join(path.read_text() for path in written(project))
+    assert text.count("EXCLUDE USING hash (name WITH =)") == 2  # made, and made again
 
 
 def test_an_empty_migration_is_lint_clean_and_a_failed_one_leaves_no_file(project: Project) -> None:

@@ -33,6 +33,10 @@ KNOWN: Final = {
         "The server does not have this extension. The README lists those of the embedded server; "
         "TESTDB_SERVER_URL names another one."
     ),
+    "_old) because other objects depend on it": (
+        "What depends on it compares values of the enum. Drop it before `op.sync_enum_values`, "
+        "and make it again after that."
+    ),
     "Can't locate revision": (
         "The database was migrated by other code, of another branch perhaps. Go back to that, or "
         "drop the database and create it anew."

@@ -72,7 +72,7 @@ class Statement(ExecuteSQLOp):
 def render(_: AutogenContext, statement: Statement) -> str:
     """Write it in lines that are not too long."""
     sql = str(statement.sqltext)
-    lines = wrap(sql, 80, drop_whitespace=False, replace_whitespace=False, break_long_words=False)
+    lines = wrap(sql, 88, drop_whitespace=False, replace_whitespace=False, break_long_words=False)
     literals = "\n".join(repr(line) for line in lines)
     return f"op.execute({literals})"
 
