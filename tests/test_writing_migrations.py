@@ -47,7 +47,7 @@ class Order(MainBase):
 '''
 CONSTRAINED: Final = """
     __table_args__ = (
-        CheckConstraint("name NOT LIKE '%\\\\:%'", name="no_colon"),
+        CheckConstraint("name NOT LIKE '%\\\\:x%'", name="no_colon"),
         ExcludeConstraint(("name", "="), using="hash"),
         ExcludeConstraint(("email", "="), using="hash", name="once", where=text("id > 1")),
         Index("ix_ada", "email", postgresql_where=text("name = 'Ada'")),
