@@ -37,6 +37,10 @@ KNOWN: Final = {
         "What depends on it compares values of the enum. Drop it before `op.sync_enum_values`, "
         "and make it again after that."
     ),
+    "invalid input value for enum": (
+        "A new value can be used from the next migration on: write one that adds it, and then one "
+        "that uses it."
+    ),
     "Can't locate revision": (
         "The database was migrated by other code, of another branch perhaps. Go back to that, or "
         "drop the database and create it anew."
