@@ -22,6 +22,18 @@ URL_OF: Final = f"{PREFIX}DATABASE_URLS__"
 MIGRATE: Final = ("python", "-m", "my_service.migrations")
 SERVE: Final = ("python", "-m", "my_service")
 SERVE_BY_UVICORN: Final = ("uvicorn", "--factory", "my_service.app:create_app", "--port", "0")
+OWN: Final = "src/my_service/migrations/main/9999_own.py"
+MIGRATION: Final = """revision = "{revision}"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    {upgrade}
+
+
+def downgrade() -> None:
+    raise NotImplementedError
+"""
 ANSWER_SECONDS: Final = 30
 """How long any answer may take, whatever the databases do."""
 WELL: Final = {"main": "ok", "timeseries": "ok"}
@@ -147,6 +159,26 @@ def test_migrations_that_reach_no_server_say_so_in_one_line(project: Project) ->
     (line,) = project.run(*MIGRATE, env=env, code=1).output.splitlines()
     assert line.startswith("The database main is out of reach: ")
     assert "s3cret" not in line
+
+
+def test_whatever_a_migration_raises_is_one_message_with_its_line(
+    project: Project,
+    administrator: psycopg.Connection,  # noqa: ARG001  the databases
+    env: dict[str, str],
+) -> None:
+    for revision, upgrade, said in (
+        ("9999", "{}['key']", f"{OWN}:6: KeyError: 'key'"),
+        ("9999", "import nosuch", f"{OWN}:6: ModuleNotFoundError: No module named 'nosuch'"),
+        ("9999", "def (", "SyntaxError: invalid syntax (9999_own.py, line 6)"),
+        ("0001", "pass", "Revision 0001 is present more than once"),
+    ):
+        project.write(OWN, MIGRATION.format(revision=revision, upgrade=upgrade))
+        failed = project.run(*MIGRATE, env=env, code=1)
+        failed.expect("The migrations of main fail: ", said).expect_none_of("Traceback")
+    project.write(OWN, MIGRATION.format(revision="9999", upgrade="pass"))
+    project.run(*MIGRATE, env=env)
+    kept = project.run(*MIGRATE, "main", "downgrade", "-1", env=env, code=1)
+    kept.expect(f"{OWN}:10: NotImplementedError: it cannot be undone").expect_none_of("Traceback")
 
 
 @pytest.mark.parametrize("command", [MIGRATE, SERVE, SERVE_BY_UVICORN], ids=" ".join)

@@ -1,6 +1,7 @@
 """Migrations from the command line: all to the newest revision, or whatever Alembic can do."""
 
 import logging
+import warnings
 from argparse import REMAINDER, ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
 from <<cookiecutter.package_name>>.migrations import DIRECTORY, alembic_config, upgrade
 
 PROGRAM = "python -m <<cookiecutter.package_name>>.migrations"
+TOLD_BY_LIBRARIES = (CommandError, SQLAlchemyError, SyntaxError, UserWarning)
+"""What is wrong with migrations though none of their lines was running."""
 
 
 def main() -> None:
@@ -44,14 +47,19 @@ def main() -> None:
 def error_in_short(logical: str) -> Iterator[None]:
     """End the program with what a migration raises and where, without the lines of libraries."""
     try:
-        yield
-    except (CommandError, SQLAlchemyError) as error:
-        said = f"{getattr(error, 'orig', error)}"
-        for frame in reversed(extract_tb(error.__traceback__)):
-            if DIRECTORY in Path(frame.filename).parents[1:]:
-                said = f"{frame.filename}:{frame.lineno}: {said}"
-                break
-        msg = f"Migrating the logical database {logical} fails: {said}"
+        with warnings.catch_warnings():
+            # Alembic goes on after these, with one of two migrations or without some.
+            warnings.filterwarnings("error", "Revision .* is (present more than once|not present)")
+            yield
+    except Exception as error:
+        frames = extract_tb(error.__traceback__)
+        own = [frame for frame in frames if DIRECTORY in Path(frame.filename).parents[1:]]
+        if not own and not isinstance(error, TOLD_BY_LIBRARIES):
+            raise
+        where = "".join(f"{frame.filename}:{frame.lineno}: " for frame in own[-1:])
+        cause = getattr(error, "orig", None) or error
+        why = "it cannot be undone" if isinstance(cause, NotImplementedError) else cause
+        msg = f"The migrations of {logical} fail: {where}{type(cause).__name__}: {why}"
         raise SystemExit(msg) from None
 
 
