@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from contextlib import closing
 from itertools import product
 from pathlib import Path
@@ -72,6 +73,13 @@ async def test_finds_billing(sessions, fetch_rows, way):
     sessions["billing"].add(Bill())
     await sessions["billing"].commit()
     assert (await fetch_rows(select(Bill.id), logical="billing")) == [(1,)]
+"""
+USED: Final = """
+import sys
+from testdb.runs import kept
+
+with kept.use(sys.argv[1]) as databases:
+    print(*databases.urls)
 """
 KEY_OF: Final = "import sys; from testdb.postgres.leases import key_of; print(key_of(sys.argv[1]))"
 
@@ -153,8 +161,8 @@ def test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created
     add_billing(project)
     project.run("pytest", write(project, EVERY_WAY + FINDS_BILLING)).expect("2 passed")
 
-    project.run("invoke", "db.migrate", "--name", alone).expect_none_of("billing")
-    added = project.run("invoke", "db.migrate", "--name", older)
+    project.run("invoke", "db.migrate", "--on", alone).expect_none_of("billing")
+    added = project.run("invoke", "db.migrate", "--on", older)
     name = added.find(rf"^billing: postgresql://.*/(testdb_myservice_{older}_\w+)$")[1]
     rest = project.run("invoke", "db.migrate")
     rest.expect_times(1, "^billing: ").expect_times(1, f"^billing: .*_{newer}_")
@@ -170,10 +178,69 @@ def test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created
         administrator.execute(unmark)  # as if db.migrate had been killed before it wrote that
         key = project.run("python", "-c", KEY_OF, older).stdout
         administrator.execute("SELECT pg_advisory_lock_shared(%s)", [key])
-        refused = project.run("invoke", "db.migrate", "--name", older, code=1)
+        refused = project.run("invoke", "db.migrate", "--on", older, code=1)
         refused.expect("was not migrated: somebody uses").expect_none_of("Traceback")
     project.run("invoke", "db.migrate").expect_times(1, f"^billing: .*/{name}$")
     assert markers(external_server)[name]["kept_until"] == made[alone]["kept_until"]
+
+    shutil.rmtree(project / "src/my_service/migrations/billing")
+    created = project.run("invoke", "db.create", code=1)
+    created.expect("LOGICAL_DATABASES names what has no folder of migrations").expect_none_of(
+        "Traceback"
+    )
+    project.replace("src/my_service/databases.py", '    "billing": BillingBase.metadata,\n', "")
+    rest = project.run("invoke", "db.migrate", "--on", newer)
+    rest.expect_times(1, "was left alone: the service has no logical database billing any more")
+    rest.expect_times(len(LOGICAL[databases]), "is at the newest revision")
+    assert set(project.run("python", "-c", USED, newer).stdout.split()) == LOGICAL[databases]
+
+
+@two_by_default
+def test_what_is_not_migrated_is_named_and_all_else_is_migrated(
+    new_project: NewProject, external_server: ExternalServer, databases: str
+) -> None:
+    project = new_project(databases=databases).with_shell(**external_server.variables)
+    older, newer = (project.run("invoke", "db.create").find(r"db\.drop (\w+)")[1] for _ in range(2))
+    foreign = next(n for n in external_server.in_use() if f"_{older}_person_main_" in n)
+    with closing(external_server.connect(foreign)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'elsewhere'")
+    done = project.run("invoke", "db.migrate", code=1).expect_none_of("Traceback")
+    done.expect(f"{foreign} was not migrated: ", "Can't locate revision identified by 'elsewhere'")
+    done.expect("main fails in src/my_service/migrations/main\n", f"`invoke db.drop {older}`.")
+    done.expect_none_of(f"`invoke db.drop {newer}`")
+    done.expect_times(2 * len(LOGICAL[databases]) - 1, "is at the newest revision")
+    on_both = {
+        run: project.run("invoke", "service.run", "--on", run, "--port", "70000", code=1)
+        for run in (older, newer)
+    }
+    on_both[older].expect(
+        f"Not at the newest revision: main. `invoke db.migrate --on {older}` migrates."
+    )
+    on_both[newer].expect("70000").expect_none_of("newest revision")
+
+
+def test_all_that_is_kept_is_dropped_together_or_not_at_all(
+    new_project: NewProject, external_server: ExternalServer
+) -> None:
+    project = new_project(databases="two").with_shell(**external_server.variables)
+    (line,) = project.run("invoke", "db.drop", code=1).output.splitlines()
+    assert "run_or_all" in line
+    project.run("invoke", "db.create")
+    project.run("invoke", "db.create")
+    *ours, others = external_server.in_use()
+    with external_server.database("precious") as administrator:
+        change = sql.SQL("ALTER DATABASE {} OWNER TO administrator")
+        administrator.execute(change.format(sql.Identifier(others)))
+        key = project.run("python", "-c", KEY_OF, ours[0].split("_")[2]).stdout
+        administrator.execute("SELECT pg_advisory_lock_shared(%s)", [key])
+        refused = project.run("invoke", "db.drop", "all", code=1)
+        refused.expect("Nothing was dropped: somebody uses")
+        assert external_server.in_use() == [*ours, others]
+        administrator.execute("SELECT pg_advisory_unlock_shared(%s)", [key])
+        dropped = project.run("invoke", "db.drop", "all").stdout.splitlines()
+        assert sorted(dropped) == sorted(f"Dropped {name}." for name in ours)
+        assert external_server.in_use() == [others]
+        project.run("invoke", "db.drop", "all").expect("No database is kept.")
 
 
 def markers(server: ExternalServer) -> dict[str, dict[str, str]]:
@@ -190,7 +257,7 @@ def test_what_is_not_disposable_is_never_dropped(
     name = """Bobby's "db"; --"""
     with external_server.database(name):
         before = external_server.databases()
-        done = project.run("invoke", "db.drop", "--name", name, "--force", code=1)
+        done = project.run("invoke", "db.drop", name, "--force", code=1)
         assert external_server.databases() == before
     done.expect_none_of("Traceback").expect(repr(name)[1:-1], "is not a disposable database")
 
@@ -229,8 +296,8 @@ def test_a_shell_opens_the_database_that_is_meant(
     for arguments, opened in {
         (): f"{runs[1]}_person_main_",
         ("--logical", "timeseries"): f"{runs[1]}_person_timeseries_",
-        ("--name", runs[0]): f"{runs[0]}_person_main_",
-        ("--name", older): older,
+        ("--on", runs[0]): f"{runs[0]}_person_main_",
+        ("--on", older): older,
     }.items():
         project.run("invoke", "db.shell", *arguments).expect(opened)
     wrong = project.run("invoke", "db.shell", "--logical", "other", code=1)

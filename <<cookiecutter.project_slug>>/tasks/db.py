@@ -60,14 +60,22 @@ def create(
     print(hint, file=sys.stderr)
 
 
-@task(help={"name": "a database, or the run id of several", "force": "end sessions on them"})
-def drop(_: Context, name: str, force: bool = False) -> None:
-    """Drop a disposable database, or all of a run."""
+@task(
+    help={
+        "run_or_all": "a run id, the name of one database, or `all` that is kept, whoever made it",
+        "force": "end sessions on them",
+    }
+)
+def drop(_: Context, run_or_all: str, force: bool = False) -> None:
+    """Drop the databases of RUN, or `all` that is kept; or nothing."""
     from testdb.runs import kept
 
     with _connected() as (_server, connection):
-        for dropped in kept.drop(connection, name, end_sessions=force):
-            print(f"Dropped {dropped}.")
+        dropped = kept.drop(connection, run_or_all, end_sessions=force)
+    for name in dropped:
+        print(f"Dropped {name}.")
+    if not dropped:
+        print("No database is kept.")
 
 
 @task(name="list", help={"json": "print a JSON array and nothing else"})
@@ -153,12 +161,12 @@ def _show(verdicts: list[Verdict], gone: str) -> None:
     show_table(["name", "", "why"], sorted(rows, key=lambda row: row[1]))
 
 
-@task(help={"name": "a database or a run id; without it everything that db.create made"})
-def migrate(_: Context, name: str = "") -> None:
-    """Migrate what db.create made; add what is new since."""
+@task(help={"on": "a run id or a database; without it everything that db.create made"})
+def migrate(_: Context, on: str = "") -> None:
+    """Migrate what db.create made, or --on RUN; add what is new."""
     from testdb.runs import kept
 
-    for done in kept.migrate(name):
+    for done in kept.migrate(on):
         print(done)
 
 
@@ -180,14 +188,14 @@ def revision(_: Context, message: str, logical: str = LOGICAL[0], empty: bool = 
 
 @task(
     help={
-        "name": "a database or a run id; without it the newest that db.create made",
+        "on": "a run id or a database; without it the newest that db.create made",
         "logical": "of which logical database, unless you name one",
     }
 )
-def shell(_: Context, name: str = "", logical: str = LOGICAL[0]) -> None:
-    """Open psql on a database: the newest, or --name RUN."""
+def shell(_: Context, on: str = "", logical: str = LOGICAL[0]) -> None:
+    """Open psql on a database: the newest, or --on RUN."""
     from testdb.postgres.psql import open_psql
     from testdb.runs import kept
 
     with _connected() as (server, connection):
-        open_psql(server.url_of(kept.choose(connection, name, logical).name))
+        open_psql(server.url_of(kept.choose(connection, on, logical).name))

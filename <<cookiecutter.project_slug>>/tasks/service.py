@@ -47,6 +47,10 @@ def run(
         msg = "--demo fills fresh databases; `invoke db.create --demo` makes such for --on."  # demo
         raise Exit(msg, code=1)  # demo
     with until_ctrl_c(), kept.use(on) if on else _fresh() as databases:
+        if on and (behind := kept.behind(databases)):
+            names = ", ".join(behind)
+            msg = f"Not at the newest revision: {names}. `invoke db.migrate --on {on}` migrates."
+            print(msg, file=sys.stderr)
         if demo:  # demo
             asyncio.run(fill(settings(databases.urls)))  # demo
         _serve(databases, port, reload=reload)

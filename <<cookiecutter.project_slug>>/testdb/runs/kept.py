@@ -20,6 +20,8 @@ from testdb.runs.run import DatabaseSet, Run, start
 WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""
 MOST_DAYS: Final = 3650
+ALL: Final = "all"
+"""Stands for whatever is kept, where `drop` takes a name or the id of a run."""
 LEAVE_SECONDS: Final = 1.0
 """How long a session that is about to end may take, before a database counts as used."""
 
@@ -28,11 +30,13 @@ def create(days: float = KEPT_DAYS) -> DatabaseSet:
     """Make a migrated database for every logical database, and keep them for some days.
 
     Raises:
-        LifecycleError: there is no server, the migrations fail, or that is no number of days.
+        LifecycleError: there is no server, the migrations fail, the adapter does not fit the
+            service, or that is no number of days.
     """
     if not 0 < days <= MOST_DAYS:
         msg = f"Nothing is kept for {days:g} days: --days is more than 0, and {MOST_DAYS} at most."
         raise LifecycleError(msg)
+    migrations.check_adapter()
     with start() as run:
         return run.create(WORKER, Kind.CREATED, kept_days=days)
 
@@ -61,18 +65,27 @@ def created(connection: Connection) -> tuple[Entry, ...]:
 
 
 def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> list[str]:
-    """Drop a database, or all of a run, unless somebody uses one of them; returns their names.
+    """Drop a database, or several together unless somebody uses one of them.
 
     Their leases are held until the connection is closed.
+
+    Args:
+        connection: to the server.
+        wanted: the name of a database, the id of a run, or `ALL` that is kept, whoever made it,
+            but for what belongs to another role of the server.
+        end_sessions: end the sessions on them.
+
+    Returns:
+        The names of what was dropped.
 
     Raises:
         RefusedError: one is not disposable, its run lives, or sessions are connected to it.
             Nothing was dropped.
         LifecycleError: the server refused one in the middle; the message says which have gone.
     """
-    found = find(connection, wanted)
+    found = _kept(connection) if wanted == ALL else find(connection, wanted)
     for entry in found:
-        _use_alone(connection, entry, "Nothing was dropped")
+        _use_alone(connection, entry, "Nothing was dropped: ")
     names = [entry.name for entry in found]
     if not end_sessions:
         wait_until(lambda: not catalog.sessions_on(connection, names), LEAVE_SECONDS)
@@ -88,6 +101,15 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
             msg = f"{error} Dropped: {gone or 'nothing'}. Not dropped: {left}."
             raise LifecycleError(msg) from None
     return names
+
+
+def _kept(connection: Connection) -> tuple[Entry, ...]:
+    """Find what is kept or was, and is our role's to drop."""
+    return tuple(
+        entry
+        for entry in catalog.read(connection).entries
+        if entry.proven.marker and entry.proven.marker.kept_until and not entry.owned_by
+    )
 
 
 def choose(connection: Connection, wanted: str, logical: str) -> Entry:
@@ -129,11 +151,15 @@ def use(run_id: str) -> Iterator[DatabaseSet]:
         msg = f"{run_id!r} is not the id of a run, which `invoke db.create` prints."
         raise RefusedError(msg)
     with start(run_id=run_id) as run:
-        made = {entry.logical: entry for entry in run.entries() if entry.kind is Kind.CREATED}
+        made = {
+            entry.logical: entry
+            for entry in run.entries()
+            if entry.kind is Kind.CREATED and entry.logical in LOGICAL
+        }
         if missing := set(LOGICAL) - made.keys():
             msg = (
                 f"Run {run_id} has no database {', '.join(sorted(missing))}. `invoke db.list` "
-                f"shows what there is; `invoke db.migrate --name {run_id}` adds what is new."
+                f"shows what there is; `invoke db.migrate --on {run_id}` adds what is new."
             )
             raise RefusedError(msg)
         names = {logical: entry.proven.name for logical, entry in made.items()}
@@ -141,9 +167,19 @@ def use(run_id: str) -> Iterator[DatabaseSet]:
         yield DatabaseSet(run.id, names, urls)
 
 
-def _use_alone(connection: Connection, entry: Entry, otherwise: str) -> None:
+def behind(databases: DatabaseSet) -> list[str]:
+    """List the logical databases whose database is not at the newest revision.
+
+    Raises:
+        LifecycleError: the migrations cannot be read.
+    """
+    urls = databases.urls.items()
+    return [logical for logical, url in urls if not migrations.is_newest(logical, url)]
+
+
+def _use_alone(connection: Connection, entry: Entry, otherwise: str = "") -> None:
     if not leases.try_exclusively(connection, entry.lease):
-        msg = f"{otherwise}: somebody uses {entry.name} now (`invoke db.list`)."
+        msg = f"{otherwise}somebody uses {entry.name} now (`invoke db.list`)."
         raise RefusedError(msg)
 
 
@@ -154,23 +190,41 @@ def migrate(wanted: str = "") -> Iterator[str]:
         wanted: one database, or the id of a run; if empty, all that `create` made.
 
     Yields:
-        What has been done, for a person.
+        What has been done, and what has not and why, for a person.
 
     Raises:
-        RefusedError: `create` did not make it, or somebody uses it.
-        LifecycleError: the migrations fail.
+        RefusedError: `create` did not make it.
+        LifecycleError: the adapter does not fit the service; or some were not migrated, as the
+            migrations fail or somebody uses them. All others were.
     """
+    migrations.check_adapter()
+    failed: list[str] = []
     with start() as run:
         found = find(run.connection, wanted) if wanted else created(run.connection)
         for entry in found:
             marker = _marker_of_created(entry)
-            _use_alone(run.connection, entry, f"{entry.name} was not migrated")
-            migrations.migrate(marker.logical, run.server.url_of(entry.name))
-            yield f"{entry.name} is at the newest revision."
-        whole = [entry for entry in found if wanted in ("", entry.lease)]
+            if marker.logical not in LOGICAL:
+                yield (
+                    f"{entry.name} was left alone: the service has no logical database "
+                    f"{marker.logical} any more. `invoke db.drop {entry.name}` drops it."
+                )
+                continue
+            try:
+                _use_alone(run.connection, entry)
+                migrations.migrate(marker.logical, run.server.url_of(entry.name))
+            except LifecycleError as error:
+                failed.append(entry.lease)
+                yield f"{entry.name} was not migrated: {error}"
+            else:
+                yield f"{entry.name} is at the newest revision."
+        whole = [e for e in found if wanted in ("", e.lease) and e.lease not in failed]
         for marker in {entry.lease: _marker_of_created(entry) for entry in whole}.values():
             for logical, url in _add_missing(run, marker):
                 yield f"{logical}: {psql_uri(url)}"
+    if failed:
+        drops = ", ".join(f"`invoke db.drop {lease}`" for lease in dict.fromkeys(failed))
+        msg = f"Not all databases were migrated; see above why. To give up the others: {drops}."
+        raise LifecycleError(msg)
 
 
 def _add_missing(run: Run, marker: Marker) -> Iterator[tuple[str, URL]]:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from testdb.adapter import MIGRATIONS
+from testdb.adapter import MIGRATIONS, PACKAGE
 from testdb.identity.errors import LifecycleError, in_short, own_frames, shorten
 
 
@@ -43,7 +43,7 @@ KNOWN: Final = {
     ),
     "Can't locate revision": (
         "The database was migrated by other code, of another branch perhaps. Go back to that, or "
-        "drop the database and create it anew."
+        "drop the database (`invoke db.drop RUN`) and create it anew."
     ),
 }
 """What to do instead, by what the error says."""
@@ -72,7 +72,8 @@ def _where(error: Exception) -> str | None:
     """Find the line of the service's code that raised an error, or that Python cannot read."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{shorten(error.filename)}:{error.lineno}"
-    frames = [frame for frame in own_frames(error) if Path(frame.filename).parent != MIGRATIONS]
+    of_service = [f for f in own_frames(error) if Path(f.filename).is_relative_to(PACKAGE)]
+    frames = [frame for frame in of_service if Path(frame.filename).parent != MIGRATIONS]
     of_migrations = [f for f in frames if Path(f.filename).is_relative_to(MIGRATIONS)]
     for frame in (of_migrations or frames)[-1:]:
         return f"{shorten(frame.filename)}:{frame.lineno}, {frame.name}\n    {frame.line}"

@@ -12,6 +12,7 @@ from sqlalchemy import URL, NullPool, create_engine
 from testdb.adapter import (
     LOGICAL,
     MIGRATIONS,
+    alembic_config,
     migration_files,
     mismatch,
     source_files,
@@ -41,6 +42,22 @@ def migrate(logical: str, url: URL) -> None:
     check_revisions(logical)
     with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
         upgrade(logical, connection)
+
+
+def is_newest(logical: str, url: URL) -> bool:
+    """Tell whether a database is at the newest revision of its logical database.
+
+    Raises:
+        LifecycleError: the migrations cannot be read.
+    """
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    from testdb.runs.migration_errors import one_message
+
+    with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
+        newest = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
+        return {*MigrationContext.configure(connection).get_current_heads()} == {*newest}
 
 
 def check_logical(logical: str) -> None:
