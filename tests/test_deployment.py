@@ -170,7 +170,7 @@ def test_whatever_a_migration_raises_is_one_message_with_its_line(
         ("9999", "{}['key']", f"{OWN}:6: KeyError: 'key'"),
         ("9999", "import nosuch", f"{OWN}:6: ModuleNotFoundError: No module named 'nosuch'"),
         ("9999", "def (", "SyntaxError: invalid syntax (9999_own.py, line 6)"),
-        ("0001", "pass", "Revision 0001 is present more than once"),
+        ("0001", "pass", "fail: UserWarning: Revision 0001 is present more than once"),
     ):
         project.write(OWN, MIGRATION.format(revision=revision, upgrade=upgrade))
         failed = project.run(*MIGRATE, env=env, code=1)
