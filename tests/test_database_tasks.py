@@ -219,30 +219,6 @@ def test_what_is_not_migrated_is_named_and_all_else_is_migrated(
     on_both[newer].expect("70000").expect_none_of("newest revision")
 
 
-def test_all_that_is_kept_is_dropped_together_or_not_at_all(
-    new_project: NewProject, external_server: ExternalServer
-) -> None:
-    project = new_project(databases="two").with_shell(**external_server.variables)
-    (line,) = project.run("invoke", "db.drop", code=1).output.splitlines()
-    assert "run_or_all" in line
-    project.run("invoke", "db.create")
-    project.run("invoke", "db.create")
-    *ours, others = external_server.in_use()
-    with external_server.database("precious") as administrator:
-        change = sql.SQL("ALTER DATABASE {} OWNER TO administrator")
-        administrator.execute(change.format(sql.Identifier(others)))
-        key = project.run("python", "-c", KEY_OF, ours[0].split("_")[2]).stdout
-        administrator.execute("SELECT pg_advisory_lock_shared(%s)", [key])
-        refused = project.run("invoke", "db.drop", "all", code=1)
-        refused.expect("Nothing was dropped: somebody uses")
-        assert external_server.in_use() == [*ours, others]
-        administrator.execute("SELECT pg_advisory_unlock_shared(%s)", [key])
-        dropped = project.run("invoke", "db.drop", "all").stdout.splitlines()
-        assert sorted(dropped) == sorted(f"Dropped {name}." for name in ours)
-        assert external_server.in_use() == [others]
-        project.run("invoke", "db.drop", "all").expect("No database is kept.")
-
-
 def markers(server: ExternalServer) -> dict[str, dict[str, str]]:
     """Read the markers of all databases that are in use."""
     query = "SELECT datname, shobj_description(oid, 'pg_database') FROM pg_database"

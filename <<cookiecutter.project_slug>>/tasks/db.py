@@ -60,22 +60,14 @@ def create(
     print(hint, file=sys.stderr)
 
 
-@task(
-    help={
-        "run_or_all": "a run id, the name of one database, or `all` that is kept, whoever made it",
-        "force": "end sessions on them",
-    }
-)
-def drop(_: Context, run_or_all: str, force: bool = False) -> None:
-    """Drop the databases of RUN, or `all` that is kept; or nothing."""
+@task(help={"run": "a run id, or the name of one database", "force": "end sessions on them"})
+def drop(_: Context, run: str, force: bool = False) -> None:
+    """Drop all databases of RUN; `db.sweep --kept` drops all that is kept."""
     from testdb.runs import kept
 
     with _connected() as (_server, connection):
-        dropped = kept.drop(connection, run_or_all, end_sessions=force)
-    for name in dropped:
-        print(f"Dropped {name}.")
-    if not dropped:
-        print("No database is kept.")
+        for dropped in kept.drop(connection, run, end_sessions=force):
+            print(f"Dropped {dropped}.")
 
 
 @task(name="list", help={"json": "print a JSON array and nothing else"})

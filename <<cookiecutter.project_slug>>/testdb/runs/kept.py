@@ -20,8 +20,6 @@ from testdb.runs.run import DatabaseSet, Run, start
 WORKER: Final = "person"
 """Stands in the names where other databases have the worker."""
 MOST_DAYS: Final = 3650
-ALL: Final = "all"
-"""Stands for whatever is kept, where `drop` takes a name or the id of a run."""
 LEAVE_SECONDS: Final = 1.0
 """How long a session that is about to end may take, before a database counts as used."""
 
@@ -65,25 +63,16 @@ def created(connection: Connection) -> tuple[Entry, ...]:
 
 
 def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> list[str]:
-    """Drop a database, or several together unless somebody uses one of them.
+    """Drop a database, or all of a run, unless somebody uses one of them; returns their names.
 
     Their leases are held until the connection is closed.
-
-    Args:
-        connection: to the server.
-        wanted: the name of a database, the id of a run, or `ALL` that is kept, whoever made it,
-            but for what belongs to another role of the server.
-        end_sessions: end the sessions on them.
-
-    Returns:
-        The names of what was dropped.
 
     Raises:
         RefusedError: one is not disposable, its run lives, or sessions are connected to it.
             Nothing was dropped.
         LifecycleError: the server refused one in the middle; the message says which have gone.
     """
-    found = _kept(connection) if wanted == ALL else find(connection, wanted)
+    found = find(connection, wanted)
     for entry in found:
         _use_alone(connection, entry, "Nothing was dropped: ")
     names = [entry.name for entry in found]
@@ -101,15 +90,6 @@ def drop(connection: Connection, wanted: str, *, end_sessions: bool = False) -> 
             msg = f"{error} Dropped: {gone or 'nothing'}. Not dropped: {left}."
             raise LifecycleError(msg) from None
     return names
-
-
-def _kept(connection: Connection) -> tuple[Entry, ...]:
-    """Find what is kept or was, and is our role's to drop."""
-    return tuple(
-        entry
-        for entry in catalog.read(connection).entries
-        if entry.proven.marker and entry.proven.marker.kept_until and not entry.owned_by
-    )
 
 
 def choose(connection: Connection, wanted: str, logical: str) -> Entry:
