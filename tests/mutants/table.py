@@ -38,6 +38,9 @@ TOGETHER: Final = (
 )
 WRONG_MIGRATION: Final = "test_mistakes_in_migrations.py::test_a_wrong_migration_is_one_message"
 MIGRATIONS: Final = f"{SERVICE}/migrations"
+CONSTRAINTS: Final = (
+    "test_writing_migrations.py::test_checks_exclusions_and_predicates_go_from_model_to_migration"
+)
 ENUM: Final = "test_writing_migrations.py::test_a_feature_with_an_enum_goes_from_model_to_migration"
 MISSING: Final = (
     "test_mistakes_are_one_message.py"
@@ -608,10 +611,10 @@ MUTANTS: Final = {
             WRONG_MIGRATION,
         ),
         Mutant(
-            "only what SQLAlchemy raises is explained",
+            "not every error is explained",
             "testdb/runs/migration_errors.py",
             "except Exception as error:",
-            "except DBAPIError as error:",
+            "except ValueError as error:",
             WRONG_MIGRATION,
         ),
         Mutant(
@@ -668,6 +671,13 @@ MUTANTS: Final = {
             "::test_an_empty_migration_is_lint_clean_and_a_failed_one_leaves_no_file",
         ),
         Mutant(
+            "only some errors are told in short",
+            f"{MIGRATIONS}/__main__.py",
+            "except Exception as error:",
+            "except TOLD_BY_LIBRARIES as error:",
+            "test_deployment.py::test_whatever_a_migration_raises_is_one_message_with_its_line",
+        ),
+        Mutant(
             "everybody migrates at once",
             f"{MIGRATIONS}/__init__.py",
             "pg_try_advisory_lock(",
@@ -680,6 +690,36 @@ MUTANTS: Final = {
             "            sys.stderr.write(",
             "            str(",
             DEPLOYMENTS,
+        ),
+    ),
+    "Checks, exclusions and indexes are compared with the models as PostgreSQL stores them": (
+        Mutant(
+            "only names are compared",
+            f"{MIGRATIONS}/constraints.py",
+            "differ = {part.name for part in old ^ new}",
+            "differ = {part.name for part in old} ^ {part.name for part in new}",
+            CONSTRAINTS,
+        ),
+        Mutant(
+            "what stands in a column of a new table is forgotten",
+            f"{MIGRATIONS}/constraints.py",
+            "if found is None:  #",
+            "if found is None:\n        return set()  #",
+            ENUM,
+        ),
+        Mutant(
+            "a colon begins a parameter",
+            f"{MIGRATIONS}/constraints.py",
+            'escaped = re.sub(r"(?<!:):(?=\\w)", r"\\\\:", statement.sql)',
+            "escaped = statement.sql",
+            CONSTRAINTS,
+        ),
+        Mutant(
+            "exclusions are not read",
+            f"{MIGRATIONS}/constraints.py",
+            "AND contype IN ('c', 'x') AND",
+            "AND contype IN ('c') AND",
+            CONSTRAINTS,
         ),
     ),
     "A mistake shows the line of yours and one message, once: a refusal, a marker, an example": (
@@ -1026,6 +1066,13 @@ MUTANTS: Final = {
             "kept_until=None",
             "test_database_tasks.py"
             "::test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created",
+        ),
+        Mutant(
+            "what cannot be migrated keeps the others from it",
+            "testdb/runs/kept.py",
+            "            except LifecycleError as error:\n",
+            "            except NotImplementedError as error:\n",
+            "test_database_tasks.py::test_what_is_not_migrated_is_named_and_all_else_is_migrated",
         ),
         Mutant(
             "a reloaded service outlives who watches it",
