@@ -3,6 +3,7 @@
 No report of it holds a line of a library or of testdb, and none says the same twice.
 """
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -278,6 +279,128 @@ def test_a_broken_service_is_told_in_a_few_lines(project: Project, mistake: str)
         done.fail(f"to fail, in {MOST_LINES} lines")
 
 
+FAILS: Final = """
+import asyncio
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
+
+
+async def fail(session):
+    await session.execute(text("SELECT nothing"))
+
+
+@pytest.fixture
+async def fails(session):
+    await fail(session)
+    yield
+
+
+async def test(session):
+    await fail(session)
+
+
+async def test_route(app, client):
+    async def route():
+        async with app.state.databases.sessions["main"]() as session:
+            await fail(session)
+
+    app.add_api_route("/fails", route)
+    await client.get("/fails")
+
+
+async def test_fixture(fails): ...
+
+
+async def test_group(session):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(fail(session))
+
+
+async def test_chain(session):
+    try:
+        await fail(session)
+    except ProgrammingError as error:
+        raise ValueError("of the owner's") from error
+
+
+def test_sync(sync_session):
+    sync_session.execute(text("SELECT nothing"))
+"""
+PLAIN: Final = """
+import pytest
+
+EXPECTED = {"a": 1, "b": [1, 2]}
+
+
+def helper(found):
+    __tracebackhide__ = True
+    assert found == EXPECTED, "not the same"
+
+
+def test_assertion():
+    assert {"a": 1, "b": [2, 2]} == EXPECTED
+
+
+def test_helper():
+    helper({})
+
+
+def test_raises():
+    with pytest.raises(ValueError, match="abc"):
+        int("x")
+
+
+def test_raises_nothing():
+    with pytest.raises(ValueError):
+        pass
+
+
+def test_without_a_fixture(missing): ...
+
+
+def test_chain():
+    try:
+        assert EXPECTED == {}
+    finally:
+        raise ValueError
+
+
+@pytest.mark.xfail
+def test_that_is_to_fail():
+    assert not EXPECTED
+"""
+
+
+@pytest.mark.parametrize("style", [STYLES[0], *(pytest.param(s, marks=long) for s in STYLES[1:])])
+def test_an_error_is_shown_once_and_in_the_lines_of_the_owner(shared: Project, style: str) -> None:
+    shared.write(TEST, FAILS)
+    done = shared.run("pytest", TEST, f"--tb={style}", *IN_ORDER, code=1)
+    done.expect_none_of("site-packages", "/asyncio/", "testdb/", "During handling")
+    done.expect("5 failed, 1 error")
+    if style in STYLES_WITH_LINES:
+        done.expect_times(6, r'column "nothing" does not exist')
+        done.expect_times(1, "The above exception was the direct cause")
+        done.expect("await client.get", "of the owner's")
+    full = shared.run("pytest", TEST, "--full-trace", "-k", "sync", code=1)
+    full.expect("site-packages/sqlalchemy")
+    (shared / TEST).unlink()
+
+
+def test_an_assertion_is_shown_as_pytest_shows_it(shared: Project) -> None:
+    path = shared.write("tests/unit/test_written.py", PLAIN)
+    ours = shared.run("pytest", path, *IN_ORDER, code=1)
+    without = ("-c", os.devnull, "--rootdir=.", "--noconftest", "--import-mode=importlib", "-ra")
+    plain = shared.run("pytest", path, *without, *IN_ORDER, code=1)
+    reports = [
+        re.sub(r" in \d.*|> +available fixtures.*", "", done.stdout.partition("= ERRORS")[2])
+        for done in (ours, plain)
+    ]
+    (shared / path).unlink()
+    assert reports[0] == reports[1]
+
+
 def test_a_fixture_that_fails_for_many_tests_is_shown_once(project: Project) -> None:
     with (project / CONFTEST).open("a") as conftest:
         conftest.write(
@@ -302,6 +425,10 @@ def test_a_setting_that_is_missing_is_told_before_any_test_and_where_a_program_s
     tests = project.run("pytest", "tests/integration/test_users.py", code=4)
     tests.find(rf"^ERROR: {told} .* SETTINGS in testdb/adapter.py\.$")
     tests.expect_none_of(*FOREIGN, "passed")
+    for workers in ("0", "2"):
+        unit = project.run("pytest", "tests/unit", "-n", workers, code=4)
+        unit.expect_times(1, rf"^ERROR: {told} .* SETTINGS in testdb/adapter.py\.$")
+        unit.expect_none_of(*FOREIGN, "passed", "failed")
     project.run("invoke", "service.run", "--reload", code=1).expect_times(1, rf"^{told}$")
     project.replace("testdb/adapter.py", '"log_format"', '"secrte": 1, "log_format"')
     tests = project.run("pytest", "tests/integration/test_users.py", code=4)

@@ -3,6 +3,7 @@
 What the lifespan of the app has started belongs to the app, and goes on.
 """
 
+import re
 from typing import Final
 
 import pytest
@@ -235,6 +236,129 @@ OTHERS: Final = (
 )
 """The tests that have done nothing wrong, in between."""
 
+HANGS: Final = """
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import text
+
+HANG = text("SELECT pg_sleep(1000)")  # the statement
+ADA = text("INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')")
+BUSY = text("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1000)'")
+
+
+@pytest.fixture
+async def begins_never(session):
+    await session.execute(HANG)  # a fixture begins
+    yield
+
+
+@pytest.fixture
+async def ends_never(session):
+    yield
+    await session.execute(HANG)  # a fixture ends
+
+
+@pytest.fixture
+def another_thread():
+    may_end = threading.Event()
+
+    def wait():
+        may_end.wait()  # another thread
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    yield
+    may_end.set()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def finds_nothing(request):
+    if "after" in request.node.name:
+        session = request.getfixturevalue("sync_session")
+        assert session.scalar(BUSY) == 0
+        assert session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+async def test_query(session):
+    await session.execute(ADA)
+    await session.commit()
+    await session.execute(HANG)  # a query
+
+
+async def test_after_a_query(session): ...
+
+
+async def test_route(app, client):
+    async def hang():
+        async with app.state.databases.sessions["main"]() as session:
+            await session.execute(ADA)
+            await session.execute(HANG)  # a route
+
+    app.add_api_route("/hang", hang)
+    await client.get("/hang")  # calls a route
+
+
+async def test_after_a_route(session): ...
+
+
+async def test_lock(app, session):
+    await session.execute(text("LOCK users"))
+    async with app.state.databases.sessions["main"]() as other:
+        await other.execute(ADA)  # a lock
+
+
+async def test_after_a_lock(session): ...
+
+
+async def test_tasks(app):
+    async def hang():
+        async with app.state.databases.sessions["main"]() as session:
+            await session.execute(HANG)
+
+    await asyncio.gather(hang(), hang())  # tasks
+
+
+async def test_after_tasks(session): ...
+
+
+async def test_event(session, another_thread):
+    await asyncio.Event().wait()  # an event
+
+
+def test_sync(sync_session):
+    sync_session.execute(ADA)
+    sync_session.execute(HANG)  # not async
+
+
+def test_after_sync(session): ...
+
+
+async def test_begin(begins_never): ...
+
+
+async def test_after_begin(session): ...
+
+
+async def test_end(ends_never): ...
+
+
+async def test_after_end(session): ...
+"""
+WHERE: Final = {
+    "test_query": ["a query"],
+    "test_route": ["calls a route", "a route"],
+    "test_lock": ["a lock"],
+    "test_tasks": ["tasks"],
+    "test_event": ["an event"],
+    "test_sync": ["not async"],
+    "test_begin": ["a fixture begins"],
+    "test_end": ["a fixture ends"],
+}
+"""The lines of the owner, by their comments, that the report of each test that hangs shows."""
+
 POLLED: Final = """
 import asyncio
 
@@ -343,3 +467,22 @@ def test_what_polls_and_listens_for_the_app_breaks_no_test(
     done.expect(f"{4 * each} passed")
     # One for each worker, and one to check the migrations: it made no reset fail either.
     assert audit(done)["created"] == max(int(workers), 1) + 1
+
+
+@pytest.mark.parametrize("loops", ["session", pytest.param("function", marks=long)])
+def test_who_hangs_is_shown_where_and_leaves_nothing_running(
+    project: Project, external_server: ExternalServer, loops: str
+) -> None:
+    project = project.with_shell(**external_server.variables)
+    options = ("--timeout", "1", *IN_ORDER, *loop_scopes(loops))
+    done = project.run("pytest", write(project, HANGS), *options, code=1)
+    done.expect_times(8, r"^E  +Failed: Timeout \(>1.0s\) from pytest-timeout.$")
+    done.expect("6 failed, 8 passed, 2 errors")
+    done.expect_none_of("site-packages", "selectors.py", "network", "never retrieved", "testdb/")
+    done.expect_none_of("Stack of", "psycopg.", "left sessions open", "INTERNALERROR")
+    reports = re.split(r"^_+ (?:ERROR at \w+ of )?(test_\w+) _+$", done.output, flags=re.MULTILINE)
+    shown = dict(zip(reports[1::2], reports[2::2], strict=True))
+    for test, lines in WHERE.items():
+        assert re.findall(r"^> .*  # (.*)$", shown[test], re.MULTILINE) == lines, done.output
+    done.expect("Meanwhile in thread", "may_end.wait()  # another thread")
+    assert audit(done)["left"] == 0

@@ -73,7 +73,7 @@ HEALTH: Final = "/health"
 
 def mismatch() -> str | None:
     """Say where the service does not say what is assumed of it above, if it does not."""
-    return _mismatch_of_databases() or _mismatch_of_settings()
+    return _mismatch_of_databases() or mismatch_of_settings()
 
 
 def _mismatch_of_databases() -> str | None:
@@ -96,7 +96,8 @@ def _mismatch_of_databases() -> str | None:
     return None
 
 
-def _mismatch_of_settings() -> str | None:
+def mismatch_of_settings() -> str | None:
+    """Say where SETTINGS above do not fit those of the service, if they do not."""
     from <<cookiecutter.package_name>>.settings import ENV_PREFIX as PREFIX
     from <<cookiecutter.package_name>>.settings import Settings, SettingsError
 

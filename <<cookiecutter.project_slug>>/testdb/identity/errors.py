@@ -38,11 +38,25 @@ def own_line(error: BaseException) -> TracebackType | None:
     Returns:
         None if the error passed no code of the owner.
     """
-    own, at = None, error.__traceback__
+    line = own_traceback(error)
+    while line and line.tb_next:
+        line = line.tb_next
+    return line
+
+
+def own_traceback(error: BaseException) -> TracebackType | None:
+    """Copy the traceback of an error without the frames that are not the owner's.
+
+    Returns:
+        None if the error passed no code of the owner.
+    """
+    own, passed, at = None, [], error.__traceback__
     while at is not None:
-        if is_own(at.tb_frame.f_code.co_filename):
-            own = TracebackType(None, at.tb_frame, at.tb_lasti, at.tb_lineno)
+        passed.append(at)
         at = at.tb_next
+    for at in reversed(passed):
+        if is_own(at.tb_frame.f_code.co_filename):
+            own = TracebackType(own, at.tb_frame, at.tb_lasti, at.tb_lineno)
     return own
 
 

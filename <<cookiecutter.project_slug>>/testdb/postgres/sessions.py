@@ -5,7 +5,7 @@ Importing this module has SQLAlchemy's pools replace a connection that was close
 
 import select
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum, auto
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary, WeakSet
@@ -128,13 +128,29 @@ def end_left_open(
         if not forgotten or time.monotonic() > deadline:
             break
         time.sleep(seconds)
-    for session in found:
-        connection.execute("SELECT pg_terminate_backend(%s, %s)", [session.pid, END_MILLISECONDS])
     ended = {session.pid for session in found}
+    end(connection, ended)
     for opened in _open(databases, pooled):
         if opened.pgconn.backend_pid in ended:
             _used_by_test.discard(opened.pgconn)
     return [session.describe(pooled) for session in forgotten]
+
+
+def end(connection: psycopg.Connection, pids: Iterable[int]) -> None:
+    """End sessions, and wait until they are gone."""
+    for pid in pids:
+        connection.execute("SELECT pg_terminate_backend(%s, %s)", [pid, END_MILLISECONDS])
+
+
+def busy_for_tests(labels: Collection[str]) -> list[int]:
+    """List the sessions of this process that run a statement for a test: their pids."""
+    return [
+        opened.pgconn.backend_pid
+        for opened in guard.opened()
+        if opened.label in labels
+        and opened.pgconn.transaction_status == TransactionStatus.ACTIVE
+        and _holders.get(opened.pgconn, Holder.TEST) is Holder.TEST
+    ]
 
 
 def _pauses() -> Iterator[float]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from testdb.adapter import LOGICAL
+from testdb.adapter import LOGICAL, PACKAGE, mismatch_of_settings
 from testdb.identity.errors import LifecycleError, ServerError, in_one_line, own_line
 from testdb.identity.project import ROOT
 from testdb.postgres import Error
 from testdb.postgres.guard import guard
 from testdb.runs import KEPT_DAYS, environment
+from testdb.testing import timeouts
 from testdb.testing.fixtures import (
     FAILED,
     RUN,
@@ -30,7 +32,12 @@ from testdb.testing.fixtures import (
     worker_input,
 )
 from testdb.testing.isolation import IsolationMode
-from testdb.testing.reports import first_to_meet, hide_variables_of_libraries, in_one_message
+from testdb.testing.reports import (
+    first_to_meet,
+    hide_variables_of_libraries,
+    in_one_message,
+    shown_in_own_code,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -93,7 +100,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_sessionstart(session: pytest.Session) -> None:
     """Have migrations checked and templates ready before the first test, once for all workers."""
     config = session.config
-    if worker_input(config) or config.option.collectonly or not _needs_databases(config):
+    if worker_input(config) or config.option.collectonly:
+        return
+    if not _needs_databases(config):
+        if config.getoption("tx", []):  # this process imports no tests
+            _check_settings()
         return
     from testdb.postgres import catalog
     from testdb.runs import migrations
@@ -117,6 +128,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
                 cache.set(CHECKED, code)
     except (LifecycleError, Error) as error:
         raise pytest.UsageError(str(error)) from None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run unit tests that use settings of the service where one is missing."""
+    if f"{PACKAGE.name}.settings" in sys.modules and not worker_input(session.config):
+        _check_settings()
+
+
+def _check_settings() -> None:
+    if problem := mismatch_of_settings():
+        raise pytest.UsageError(problem)
 
 
 def _puts_off_check(config: pytest.Config) -> bool:
@@ -194,7 +216,10 @@ def pytest_runtest_makereport(
     error = refusal or (call.excinfo and call.excinfo.value)
     if isinstance(error, LifecycleError):
         call.excinfo = in_one_message(error, call.excinfo)
-    report = yield
+    raised = call.excinfo
+    with shown_in_own_code(raised, item.config) as call.excinfo:
+        report = yield
+    call.excinfo = raised
     if report.failed and error and (first := first_to_meet(error, item.nodeid)):
         report.longrepr = f"As for {first}: {in_one_line(error)}"
     if refusal:
@@ -217,8 +242,10 @@ def pytest_make_collect_report(
     excinfo = report.call.excinfo
     error = guard.take_refusal() or (excinfo.value if excinfo else _mistake_in(report.result))
     if isinstance(error, LifecycleError):
-        report.outcome = "failed"
-        report.longrepr = collector.repr_failure(in_one_message(error, excinfo))
+        report.outcome, excinfo = "failed", in_one_message(error, excinfo)
+    if report.failed:
+        with shown_in_own_code(excinfo, collector.config) as shown:
+            report.longrepr = collector.repr_failure(shown) if shown else report.longrepr
     hide_variables_of_libraries(report.longrepr)
     if report.failed and worker_input(collector.config):
         report.longrepr = str(report.longrepr)  # so that xdist sees that all workers say the same
@@ -247,6 +274,17 @@ def pytest_internalerror(excrepr: object, excinfo: pytest.ExceptionInfo[BaseExce
     hide_variables_of_libraries(excrepr)
 
 
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_timeout_set_timer(
+    item: pytest.Item,
+    settings: Any,  # noqa: ANN401  pytest-timeout has no types
+) -> Generator[None, object, object]:
+    """Have a test that hangs show where."""
+    is_set = yield
+    timeouts.show_where_it_hangs(item, settings)
+    return is_set
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """End a test in bounded time, even if its server does not answer any more."""
@@ -254,10 +292,16 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     guard.is_closed = False
     try:
         with guard.cutting_after(TEARDOWN_SECONDS):
+            timeouts.end_what_hangs(item.config, item.config.stash.get(RUN, None))
             yield
     except Exception:
         if _GONE not in item.config.stash:  # else it was said once, and that is enough
             raise
+
+
+def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
+    """Let the next fixture end in peace where this one has timed out."""
+    timeouts.end_what_hangs(request.config, request.config.stash.get(RUN, None))
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,8 +1,13 @@
 """What pytest says of an error: the owner's line where testdb gives a reason, and no password."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import NamedTuple
+
 import pytest
 
-from testdb.identity.errors import LifecycleError, ServerError, own_line
+from testdb.identity.errors import LifecycleError, ServerError, own_line, own_traceback
 from testdb.identity.project import is_own
 from testdb.testing.isolation import IsolationError
 
@@ -23,6 +28,57 @@ def in_one_message(
     for note in getattr(error, "__notes__", ()):
         failure.add_note(note)
     return pytest.ExceptionInfo.from_exception(failure.with_traceback(line or error.__traceback__))
+
+
+@contextmanager
+def shown_in_own_code(
+    raised: pytest.ExceptionInfo[BaseException] | None, config: pytest.Config
+) -> Iterator[pytest.ExceptionInfo[BaseException] | None]:
+    """Have an error, and what led to it, without the frames of libraries while it is reported.
+
+    An error that passed no code of the owner stays as it is; --full-trace shows all. What led to
+    it is named where it says something else.
+    """
+    changed: list[tuple[BaseException, _Parts]] = []
+    try:
+        if raised and own_traceback(raised.value) and not config.getoption("fulltrace"):
+            _shorten(raised.value, changed)
+            raised = pytest.ExceptionInfo.from_exception(raised.value)
+        yield raised
+    finally:
+        for shortened, parts in reversed(changed):
+            parts.put_into(shortened)
+
+
+class _Parts(NamedTuple):
+    """What of an error tells where it comes from."""
+
+    traceback: TracebackType | None
+    cause: BaseException | None
+    context: BaseException | None
+    suppresses_context: bool
+
+    def put_into(self, error: BaseException) -> None:
+        error.__traceback__, error.__cause__ = self.traceback, self.cause
+        error.__context__, error.__suppress_context__ = self.context, self.suppresses_context
+
+
+def _shorten(error: BaseException, changed: list[tuple[BaseException, _Parts]]) -> None:
+    if any(error is known for known, _ in changed):
+        return
+    of_error = (error.__cause__, error.__context__, error.__suppress_context__)
+    changed.append((error, _Parts(error.__traceback__, *of_error)))
+    own = own_traceback(error)
+    error.__traceback__ = own
+    if isinstance(error, BaseExceptionGroup):
+        for member in error.exceptions:
+            if own_traceback(member):
+                _shorten(member, changed)
+    led = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if led and not own_traceback(led) and str(led) in str(error):
+        error.__cause__ = error.__context__ = None
+    elif led:
+        _shorten(led, changed)
 
 
 def first_to_meet(error: BaseException, test: str) -> str | None:
