@@ -245,7 +245,10 @@ from sqlalchemy import text
 
 HANG = text("SELECT pg_sleep(1000)")  # the statement
 ADA = text("INSERT INTO users (email, name) VALUES ('ada@example.com', 'Ada')")
-BUSY = text("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(1000)'")
+BUSY = text(
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query = 'SELECT pg_sleep(1000)'"
+)
 
 
 @pytest.fixture
