@@ -979,8 +979,8 @@ MUTANTS: Final = {
         Mutant(
             "what the service has in its pool stays",
             "testdb/postgres/sessions.py",
-            "    for session in found:\n",
-            "    for session in forgotten:\n",
+            "{session.pid for session in found}",
+            "{session.pid for session in forgotten}",
             ONE_EMAIL,
         ),
         Mutant(
@@ -1500,8 +1500,8 @@ MUTANTS: Final = {
         Mutant(
             "the end of a test waits for ever",
             "testdb/testing/plugin.py",
-            "        with guard.cutting_after(TEARDOWN_SECONDS):\n            yield",
-            "        yield",
+            "        with guard.cutting_after(TEARDOWN_SECONDS):\n            timeouts.",
+            "        if True:\n            timeouts.",
             f"{STALLS}::test_the_run_ends_in_time_and_says_why",
         ),
         Mutant(
