@@ -57,6 +57,9 @@ LOOPS: Final = "test_event_loops.py::test_many_async_tests_share_no_loop_and_lea
 REFUSED: Final = (
     "test_guard.py::test_an_engine_for_a_real_database_is_refused_before_the_first_byte"
 )
+HANGS: Final = (
+    "test_what_a_test_leaves_running.py::test_who_hangs_is_shown_where_and_leaves_nothing_running"
+)
 MISBEHAVES: Final = (
     "test_misbehaving_tests.py::test_a_test_that_misbehaves_is_named_and_the_others_pass"
 )
@@ -731,6 +734,14 @@ MUTANTS: Final = {
             REFUSAL,
         ),
         Mutant(
+            "an error of a library is told with its cause",
+            "testdb/testing/reports.py",
+            "    if led and not own_traceback(led) and str(led) in str(error):",
+            "    if False:",
+            "test_mistakes_are_one_message.py"
+            "::test_an_error_is_shown_once_and_in_the_lines_of_the_owner",
+        ),
+        Mutant(
             "a second marker is not seen",
             "testdb/testing/fixtures.py",
             "marks = [mark for node, mark in found if node is found[0][0]]",
@@ -1144,6 +1155,20 @@ MUTANTS: Final = {
     ),
     "A test that leaves a session open, hangs or crashes is named; the others pass, nothing is "
     "left": (
+        Mutant(
+            "a test that hangs goes on",
+            "testdb/testing/timeouts.py",
+            "        task.cancel()",
+            "        pass",
+            HANGS,
+        ),
+        Mutant(
+            "of a fixture that hangs no line is shown",
+            "testdb/testing/timeouts.py",
+            "waiting = next((to for to in referred if isinstance(to, AsyncGeneratorType)), None)",
+            "waiting = None",
+            HANGS,
+        ),
         Mutant(
             "nobody looks for sessions left open",
             "testdb/postgres/sessions.py",
