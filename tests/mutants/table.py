@@ -274,7 +274,7 @@ MUTANTS: Final = {
             "testdb/postgres/embedded/server.py",
             'home.locked("users.lock", fcntl.LOCK_SH)',
             'home.locked("users.lock", fcntl.LOCK_UN)',
-            f"{EMBEDDED}::test_eight_at_once_start_one_server",
+            f"{EMBEDDED}::test_purge_refuses_to_take_what_somebody_uses_or_keeps",
         ),
         Mutant(
             "it outlives its supervisor",
