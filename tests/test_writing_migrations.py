@@ -124,6 +124,9 @@ def test_checks_exclusions_and_predicates_go_from_model_to_migration(project: Pr
     project.run("invoke", "db.revision", "constrain differently")
     project.run("pytest", HEALTH)  # nothing is left to tell; both were undone and made again
 
+    project.replace(users, '("name", "="), using="hash"', '("name", "="), using="gist"')
+    unknown = project.run("invoke", "db.revision", "an extension is missing", code=1)
+    unknown.expect("no default operator class", 'op.execute("CREATE EXTENSION btree_gist")')
     project.write(users, original)
     project.run("invoke", "db.revision", "constrain no more")
     project.run("pytest", HEALTH)

@@ -60,9 +60,14 @@ def create(
     print(hint, file=sys.stderr)
 
 
-@task(help={"run": "a run id, or the name of one database", "force": "end sessions on them"})
+@task(
+    help={
+        "run": "a run id, or the name of one database; db.sweep --kept drops all that is kept",
+        "force": "end sessions on them",
+    }
+)
 def drop(_: Context, run: str, force: bool = False) -> None:
-    """Drop all databases of RUN; `db.sweep --kept` drops all that is kept."""
+    """Drop the databases of RUN, all or none; or one by its name."""
     from testdb.runs import kept
 
     with _connected() as (_server, connection):
