@@ -59,10 +59,10 @@ def upgrade():
 def downgrade():
     raise NotImplementedError
 '''
-COMPARED: Final = """LOGICAL_DATABASES[attributes["logical"]],
-    # MLflow's models and migrations differ in indexes, a foreign key and lengths of texts.
-    include_object=lambda _, name, kind, *others: kind in ("table", "column"),
-    compare_type=False,
+COMPARED: Final = """LOGICAL_DATABASES[logical],
+        # MLflow's models and migrations differ in indexes, constraints, defaults and lengths.
+        include_object=lambda _, name, kind, *others: kind in ("table", "column"),
+        compare_type=False,
 """
 
 SUITE: Final = '''
@@ -182,7 +182,10 @@ def project(new_project: NewProject, mlflow: Environment) -> Project:
     project.replace(
         models, '"main": MainBase.metadata', '"main": [MainBase.metadata, Base.metadata]'
     )
-    project.replace(f"{MIGRATIONS}/env.py", 'LOGICAL_DATABASES[attributes["logical"]]\n', COMPARED)
+    env = f"{MIGRATIONS}/env.py"
+    compared = "LOGICAL_DATABASES[logical],\n        compare_server_default=True,\n"
+    project.replace(env, compared, COMPARED)
+    project.replace(env, "import my_service.migrations.constraints", "#")
     # MLflow still uses what SQLAlchemy 2.1 calls deprecated.
     deprecated = '    "ignore::sqlalchemy.exc.SADeprecationWarning",\n'
     project.replace("pyproject.toml", '    "error",\n', f'    "error",\n{deprecated}')

@@ -26,6 +26,8 @@ def check_revisions(logical: str) -> None:
     parents: dict[Path, Any] = {}
     with one_message(logical):
         for path in sorted((MIGRATIONS / logical).glob("*.py")):
+            if path.name.startswith(("__init__", ".#")):  # as Alembic does
+                continue
             defined = _read(path)
             if missing := ", ".join(name for name in REQUIRED if name not in defined):
                 msg = f"{shorten(path)} lacks {missing}. Add it; every migration has these."
