@@ -34,8 +34,8 @@ KNOWN: Final = {
         "TESTDB_SERVER_URL names another one."
     ),
     'has no default operator class for access method "gist"': (
-        "The extension btree_gist has it. Make it in a migration before, of "
-        '`invoke db.revision "add btree_gist" --empty`: op.execute("CREATE EXTENSION btree_gist")'
+        "The extension btree_gist has it. Make that in a migration before, of "
+        '`invoke db.revision "add btree_gist" --empty`; the README says how, under Extensions.'
     ),
     "_old) because other objects depend on it": (
         "What depends on it compares values of the enum. Drop it before `op.sync_enum_values`, "
