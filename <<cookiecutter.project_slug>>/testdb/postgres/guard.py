@@ -242,6 +242,6 @@ async def _guarded_attempts_async(params: ConnMapping) -> list[ConnDict]:
 
 
 generators.connect = _guarded_connect
-# Before that psycopg looks up the host: a refusal says more than a host that is not known here.
+# psycopg looks up the host first. Refused before that, an unknown host does not hide the reason.
 vars(connection)["conninfo_attempts"] = _guarded_attempts
 vars(connection_async)["conninfo_attempts_async"] = _guarded_attempts_async

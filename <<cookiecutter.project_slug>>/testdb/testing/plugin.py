@@ -279,7 +279,7 @@ def pytest_timeout_set_timer(
     item: pytest.Item,
     settings: Any,  # noqa: ANN401  pytest-timeout has no types
 ) -> Generator[None, object, object]:
-    """Have a test that hangs show where."""
+    """Have the report of a test that hangs show the line where it waits."""
     is_set = yield
     timeouts.show_where_it_hangs(item, settings)
     return is_set
@@ -300,7 +300,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
 
 
 def pytest_fixture_post_finalizer(request: pytest.FixtureRequest) -> None:
-    """Let the next fixture end in peace where this one has timed out."""
+    """End what a fixture that timed out was waiting for, so that the next one can end."""
     timeouts.end_what_hangs(request.config, request.config.stash.get(RUN, None))
 
 

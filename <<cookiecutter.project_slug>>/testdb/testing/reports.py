@@ -34,10 +34,10 @@ def in_one_message(
 def shown_in_own_code(
     raised: pytest.ExceptionInfo[BaseException] | None, config: pytest.Config
 ) -> Iterator[pytest.ExceptionInfo[BaseException] | None]:
-    """Have an error, and what led to it, without the frames of libraries while it is reported.
+    """Leave the frames of libraries out of an error and its causes while pytest reports it.
 
-    An error that passed no code of the owner stays as it is; --full-trace shows all. What led to
-    it is named where it says something else.
+    Left out as well is a library's error whose text the error it caused repeats. An error that
+    passed no code of the owner stays as it is, and --full-trace shows everything.
     """
     changed: list[tuple[BaseException, _Parts]] = []
     try:
@@ -51,7 +51,7 @@ def shown_in_own_code(
 
 
 class _Parts(NamedTuple):
-    """What of an error tells where it comes from."""
+    """The attributes of an error that a report of it is made from, to be put back afterwards."""
 
     traceback: TracebackType | None
     cause: BaseException | None
@@ -68,8 +68,7 @@ def _shorten(error: BaseException, changed: list[tuple[BaseException, _Parts]]) 
         return
     of_error = (error.__cause__, error.__context__, error.__suppress_context__)
     changed.append((error, _Parts(error.__traceback__, *of_error)))
-    own = own_traceback(error)
-    error.__traceback__ = own
+    error.__traceback__ = own_traceback(error)
     if isinstance(error, BaseExceptionGroup):
         for member in error.exceptions:
             if own_traceback(member):

@@ -94,7 +94,7 @@ def _stack_of(task: asyncio.Task[Any]) -> TracebackType | None:
         elif isinstance(waiting, AsyncGeneratorType) and waiting.ag_frame:
             frames.append(waiting.ag_frame)
             waiting = waiting.ag_await
-        else:  # of an async generator, what is awaited is a step, which only refers to it
+        else:  # a step of an async generator: the generator is among the objects it refers to
             referred = gc.get_referents(waiting)
             waiting = next((to for to in referred if isinstance(to, AsyncGeneratorType)), None)
     stack = None

@@ -17,7 +17,7 @@ from <<cookiecutter.package_name>>.migrations import DIRECTORY, alembic_config, 
 
 PROGRAM = "python -m <<cookiecutter.package_name>>.migrations"
 TOLD_BY_LIBRARIES = (CommandError, SQLAlchemyError, SyntaxError, UserWarning)
-"""What is wrong with migrations though none of their lines was running."""
+"""Errors that libraries raise about migrations while no line of one is running."""
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def compare(
     found: Table | None,
     wanted: Table | None,
 ) -> None:
-    """Add to the changes of a table what differs besides all that Alembic has found."""
+    """Add the differences that Alembic does not find to the changes of a table."""
     connection = context.connection
     if connection is None or wanted is None:
         return
@@ -102,7 +102,7 @@ def compare(
     except DBAPIError:
         if found is not None and not changes.ops:
             raise
-        return  # an extension is missing, perhaps, that a migration is to bring
+        return  # perhaps an extension is missing that this migration or one before it will make
     ours = left_to_us(old, new, found, wanted, changes)
     gone = [part for part in sorted(old - new) if part.name in ours]
     come = [p for p in sorted(new - old) if p.name in ours - made_with_columns(wanted, changes)]
@@ -116,9 +116,9 @@ def read(connection: Connection, table: str) -> set[Part]:
 
 
 def read_model(connection: Connection, table: Table) -> set[Part]:
-    """Read what a table has that is made as the models describe it."""
+    """Make a table as the models describe it, a temporary one; read what it has, and undo it."""
     conventions = MetaData(naming_convention=table.metadata.naming_convention)
-    copy = table.to_metadata(conventions, schema="pg_temp")  # with its enums: as the models say
+    copy = table.to_metadata(conventions, schema="pg_temp")  # its enums too, with new values
     copy.constraints -= copy.foreign_key_constraints
     for index in copy.indexes:
         index.dialect_options["postgresql"]["concurrently"] = False  # else in no transaction
@@ -133,9 +133,9 @@ def read_model(connection: Connection, table: Table) -> set[Part]:
 def left_to_us(
     old: set[Part], new: set[Part], found: Table | None, wanted: Table, changes: ModifyTableOps
 ) -> set[str]:
-    """Name what differs and Alembic does not compare."""
+    """Name the parts that differ and that Alembic does not compare."""
     differ = {part.name for part in old ^ new}
-    if found is None:  # of a new table it forgets what stands in a column
+    if found is None:  # Alembic makes a new table without the checks that stand in a column
         return differ & {str(part.name) for col in wanted.columns for part in col.constraints}
     constraints = {part.name for part in old | new if part.kind == "CONSTRAINT"}
     in_both = {part.name for part in old} & {part.name for part in new}

@@ -6,7 +6,7 @@ import alembic_postgresql_enum  # noqa: F401  compares enums, and drops their ty
 from alembic import context
 
 import <<cookiecutter.package_name>>.app  # every model must be known to its metadata
-import <<cookiecutter.package_name>>.migrations.constraints  # noqa: F401  compares them, too
+import <<cookiecutter.package_name>>.migrations.constraints  # noqa: F401  compares constraints
 from <<cookiecutter.package_name>>.databases import LOGICAL_DATABASES
 from <<cookiecutter.package_name>>.migrations import connect
 
