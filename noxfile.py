@@ -50,6 +50,13 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def lock(session: nox.Session) -> None:
+    """Renew the uv.lock of generated projects, and the names that they cannot have."""
+    install(session, "test")
+    session.run("python", "scripts/lock.py", *session.posargs)
+
+
+@nox.session(default=False)
 def benchmarks(session: nox.Session) -> None:
     """Measure what a test costs, side by side with the peers."""
     install(session, "benchmarks")

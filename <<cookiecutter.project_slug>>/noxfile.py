@@ -3,9 +3,8 @@
 What follows `--` goes on to pytest, and to examples/run_all.py: `nox -s e2e -- -n 4`.
 """
 
-import hashlib
+import os
 import sys
-from pathlib import Path
 
 import nox
 
@@ -14,19 +13,23 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["lint", "typecheck", "unit", "integration", "e2e"]
 
-PYPROJECT = Path("pyproject.toml")
 CLEANUP_SECONDS = 30
 """How long tests and examples may clean up after Ctrl-C; else nox kills them in half a second."""
 
 
 def install(session: nox.Session, group: str) -> None:
-    """Install the project and a dependency group, once for each state of pyproject.toml."""
-    done = Path(session.virtualenv.location, "installed")
-    wanted = hashlib.sha256(PYPROJECT.read_bytes()).hexdigest()
-    if not done.exists() or done.read_text() != wanted:
-        dependencies = nox.project.dependency_groups(nox.project.load_toml(PYPROJECT), group)
-        session.install("--editable", ".", *dependencies)
-        done.write_text(wanted)
+    """Install the project and a dependency group, as uv.lock has them.
+
+    By what pyproject.toml allows instead where there is no uv, or UV_RESOLUTION says which
+    versions: `UV_RESOLUTION=lowest-direct nox`.
+    """
+    if session.venv_backend == "uv" and "UV_RESOLUTION" not in os.environ:
+        here = session.virtualenv.location
+        only = ("--no-default-groups", f"--group={group}", f"--python={here}")
+        session.run_install("uv", "sync", *only, env={"UV_PROJECT_ENVIRONMENT": here})
+    else:
+        pyproject = nox.project.load_toml("pyproject.toml")
+        session.install("--editable", ".", *nox.project.dependency_groups(pyproject, group))
 
 
 def run(session: nox.Session, *command: str) -> None:
@@ -94,7 +97,16 @@ def typecheck(session: nox.Session) -> None:
 @nox.session(default=False)
 def dev(session: nox.Session) -> None:
     """Make .venv: the project, editable, with nox, invoke and all it needs."""
-    dependencies = nox.project.dependency_groups(nox.project.load_toml(PYPROJECT), "dev")
+    uv(session, "sync", f"--python={sys.executable}")
+
+
+@nox.session(default=False)
+def upgrade(session: nox.Session) -> None:
+    """Renew uv.lock: the newest versions that pyproject.toml allows."""
+    uv(session, "lock", "--upgrade", *session.posargs)
+
+
+def uv(session: nox.Session, *command: str) -> None:
+    """Run uv on the project itself, with its .venv."""
     session.install("uv")
-    session.run("uv", "venv", "--allow-existing", "--python", sys.executable, ".venv")
-    session.run("uv", "pip", "install", "--python", ".venv", "--editable", ".", *dependencies)
+    session.run("uv", *command, env={"VIRTUAL_ENV": None})

@@ -74,14 +74,6 @@ def test_nox_is_green_with_every_python_and_any_number_of_workers(
 
 
 @pytest.mark.long
-def test_nox_is_green_with_the_oldest_dependencies_that_are_declared(
-    new_project: NewProject,
-) -> None:
-    project = new_project(databases="two")
-    project.nox("-s", *SESSIONS, env={"UV_RESOLUTION": "lowest-direct"}).expect_none_of("skipped")
-
-
-@pytest.mark.long
 @pytest.mark.parametrize("databases", LOGICAL)
 def test_each_session_is_green_alone(
     new_project: NewProject, databases: str, tmp_path: Path

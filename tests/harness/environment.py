@@ -45,13 +45,10 @@ class Environment:
         return self.path / "bin" / "python"
 
     def build(self, project: Path) -> None:
-        """Make it, for this interpreter and for the dependencies that a baked project names."""
-        tool, variables = uv.find_uv_bin(), clean_variables()
-        make = [tool, "venv", "--clear", "--python", sys.executable, self.path]
-        groups = ["--requirements", "pyproject.toml", "--group", "dev"]
-        install = [tool, "pip", "install", "--compile-bytecode", "--python", self.python, *groups]
-        for command in (make, install):
-            run(*command, cwd=project, env=variables)
+        """Make it, for this interpreter and with the versions that a baked project's lock holds."""
+        sync = [uv.find_uv_bin(), "sync", "--locked", "--no-install-project", "--compile-bytecode"]
+        variables = {**clean_variables(), "UV_PROJECT_ENVIRONMENT": str(self.path)}
+        run(*sync, "--python", sys.executable, cwd=project, env=variables)
         self._complete.touch()
 
     def is_complete(self) -> bool:

@@ -49,7 +49,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             await app.state.databases.dispose()
 
-    app = FastAPI(title=<< cookiecutter.project_name | tojson >>, lifespan=lifespan)
+<# The quotes that need fewer escapes, as the formatter chooses them. #>
+<% set name = cookiecutter.project_name | replace('\\', '\\\\') %>
+<% set quote = "'" if name.count('"') > name.count("'") else '"' %>
+    app = FastAPI(
+        title=<< quote ~ name | replace(quote, '\\' ~ quote) ~ quote >>,
+        lifespan=lifespan,
+    )
     app.state.settings = settings
     for feature in FEATURES:
         app.include_router(feature.router)
