@@ -61,3 +61,12 @@ def benchmarks(session: nox.Session) -> None:
     """Measure what a test costs, side by side with the peers."""
     install(session, "benchmarks")
     session.run("python", "benchmarks/measure.py", *session.posargs)
+
+
+@nox.session(default=False)
+def pictures(session: nox.Session) -> None:
+    """Draw the README's pictures, from what a new project prints."""
+    install(session, "pictures")
+    # nox alone would leave it half a second after Ctrl-C to remove what it has made.
+    waits = {"interrupt_timeout": 30, "terminate_timeout": 30}
+    session.run("python", "pictures/make.py", *session.posargs, **waits)

@@ -47,7 +47,9 @@ def draw(results: dict[str, Any]) -> str:
                 f'<text x="{LABELS + width + 8:.1f}" y="{y}">{row["median"]:.1f}</text>',
             ]
         y += 2 * LINE
-    size = f'width="{LABELS + BARS + 70}" height="{y - LINE}"'
+    wide, high = LABELS + BARS + 70, y - LINE
+    # Without the viewBox a narrow page would cut it off instead of making it smaller.
+    size = f'viewBox="0 0 {wide} {high}" width="{wide}" height="{high}"'
     label = 'role="img" aria-label="Milliseconds a test, beside the peers"'
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} {label}>\n<style>{STYLE}</style>\n'
