@@ -100,7 +100,7 @@ def sweep(project: Project) -> str:
     swept = run(project, "invoke db.sweep --templates")
     empty = run(project, "invoke db.list")
     killed = held.show("^testdb: run", "Killed", aside="kill -9 in the middle")
-    lines = [*killed, *left.show(), *swept.show(), *empty.show()]
+    lines = [*killed, *left.show(), *swept.show(), *empty.show("^There are no disposable")]
     return draw("sweep", "Killed with kill -9, and swept", lines)
 
 
