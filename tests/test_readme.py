@@ -24,3 +24,10 @@ def test_every_guarantee_names_a_test_that_exists() -> None:
 def test_every_prompt_is_in_the_table() -> None:
     answers = json.loads((TEMPLATE / "cookiecutter.json").read_text())
     assert not [name for name in answers if name[0] != "_" and f"`{name}`" not in README]
+
+
+def test_the_owner_is_to_be_filled_in_at_one_place_and_in_no_command() -> None:
+    assert README.count("<owner>") == 1
+    assert not [block for block in re.findall("```sh\n(.+?)```", README, re.DOTALL) if "<" in block]
+    for path in TEMPLATE.glob("*/README*"):
+        assert "<owner>" not in path.read_text()
