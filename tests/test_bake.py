@@ -48,6 +48,7 @@ EVERY_OTHER_ANSWER = {
     "package_name": "another_one",
     "license": "Proprietary",
     "databases": "two",
+    "ci": "gitlab",
 }
 """No prompt has its default."""
 ONE_WAY = "Imports go one way through the rooms, and the service knows nothing of them"

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from testdb.testing.worker import WorkerDatabases
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Shuffle alike for each group of `--splits`: else some tests run twice, and others never."""
+    if config.getoption("splits", None) and config.getoption("randomly_seed", None) == "default":
+        config.option.randomly_seed = 1
+
+
 @pytest.fixture(scope="session")
 def worker_databases(run: Run, worker: str) -> Iterator[WorkerDatabases]:
     """Have a migrated database for every logical database, for this xdist worker alone."""
