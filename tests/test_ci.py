@@ -35,7 +35,7 @@ WORKFLOWS: Final = {
 }
 GENERATED: Final = [
     *(("github", script) for path in WORKFLOWS["project"] for script in github_scripts(path)),
-    *(("gitlab", script) for script in gitlab_scripts(SERVICE / ".gitlab-ci.yml", SERVICE)),
+    *(("gitlab", script) for script in gitlab_scripts(SERVICE / ".gitlab-ci.yml")),
 ]
 OF_THE_TEMPLATE: Final = [
     script for path in WORKFLOWS["template"] for script in github_scripts(path)
@@ -104,7 +104,7 @@ def test_the_workflows_of_a_project_are_sound(workflows: Path) -> None:
     assert check(workflows) == ""
 
 
-def test_the_template_s_own_workflows_are_sound() -> None:
+def test_the_workflows_of_the_template_are_sound() -> None:
     assert check(TEMPLATE) == ""
 
 
@@ -142,13 +142,14 @@ def test_an_action_has_one_version_everywhere() -> None:
 
 
 def test_every_session_that_is_named_exists(bake: Bake) -> None:
+    existing: set[str] = set()
+    # The template's workflow for pre-releases runs sessions of the project.
     for folder, scripts in ((bake(), [it for _, it in GENERATED]), (TEMPLATE, OF_THE_TEMPLATE)):
         nox = (sys.executable, "-m", "nox", "--list")
         menu = run(*nox, cwd=folder, env=clean_variables())
-        existing = set(re.findall(r"^[*-] (\w+)", menu.stdout, re.MULTILINE))
+        existing |= set(re.findall(r"^[*-] (\w+)", menu.stdout, re.MULTILINE))
         named = {session for script in scripts for session in script.sessions()}
-        # The template's pre-releases run sessions of the project.
-        assert named - {"unit", "integration", "e2e"} <= existing
+        assert named <= existing
         assert len(named) >= 4
 
 
@@ -175,7 +176,7 @@ def test_what_ci_runs_in_a_project_is_green(
     run(uv.find_uv_bin(), "lock", cwd=project.path, env=clean_variables())  # its owner commits it
     server = external_server.variables if SERVER in script.variables else project.shell
     done = script.run(project.path, server)
-    done.expect_none_of("skipped")
+    done.expect_times(0, r"\d+ skipped")
     for session in script.sessions():
         done.expect(f"Session {session} was successful")
 

@@ -29,13 +29,16 @@ def commit(repository: Path) -> None:
     call(repository, "git", "commit", "--quiet", "--message=Whatever there is")
 
 
-@pytest.mark.parametrize("databases", ["one", pytest.param("two", marks=pytest.mark.long)])
-def test_a_project_follows_its_template(databases: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("databases", "ci"),
+    [("one", "gitlab"), pytest.param("two", "github", marks=pytest.mark.long)],
+)
+def test_a_project_follows_its_template(databases: str, ci: str, tmp_path: Path) -> None:
     cruft = (sys.executable, "-m", "cruft")
     template, project = copy_template(tmp_path), tmp_path / "my-service"
     call(template, "git", "init", "--quiet")
     commit(template)
-    answers = f'--extra-context={{"databases": "{databases}"}}'
+    answers = f'--extra-context={{"databases": "{databases}", "ci": "{ci}"}}'
     call(tmp_path, *cruft, "create", str(template), "--no-input", answers)
     call(project, "git", "init", "--quiet")
     commit(project)
@@ -62,3 +65,4 @@ def test_a_project_follows_its_template(databases: str, tmp_path: Path) -> None:
     assert not (project / "src" / "my_service" / "migrations" / "timeseries").exists() or (
         databases == "two"
     )
+    assert (project / ".github").exists() == (ci == "github")

@@ -52,7 +52,9 @@ class Script:
         for name in ("uv", "uvx"):
             (programs / "bin" / name).symlink_to(Path(tool).with_name(name))
         path = {"PATH": f"{programs / 'bin'}:{clean['PATH']}"}
-        env = {**clean, **path, **self.variables, **variables}
+        here = {"CI_PROJECT_DIR": str(folder)}
+        own = {key: Template(value).safe_substitute(here) for key, value in self.variables.items()}
+        env = {**clean, **path, **own, **variables}
         return run("bash", "-e", "-c", self.text, cwd=folder, env=env)
 
 
@@ -88,31 +90,26 @@ def _expand(text: str, known: Mapping[str, object]) -> str:
     return re.sub(r"\$\{\{ (.*?) \}\}", lambda found: str(known[found[1]]), text)
 
 
-def gitlab_scripts(file: Path, project: Path) -> list[Script]:
-    """Read the script of every job; of a matrix each job takes the first values.
+def gitlab_scripts(file: Path) -> list[Script]:
+    """Read the script of every job of a `.gitlab-ci.yml`; of a matrix each takes the first values.
 
-    Args:
-        file: `.gitlab-ci.yml`.
-        project: where GitLab would have it checked out.
+    Its variables may hold `$CI_PROJECT_DIR`, which is known when it runs.
     """
     document = yaml.safe_load(file.read_text())
     jobs = {name: job for name, job in document.items() if name not in _GITLAB_KEYWORDS}
     return [
-        _of_gitlab(name, {**jobs.get(job.get("extends"), {}), **job}, document, project)
+        _of_gitlab(name, {**jobs.get(job.get("extends"), {}), **job}, document)
         for name, job in jobs.items()
         if not name.startswith(".")
     ]
 
 
-def _of_gitlab(
-    name: str, job: Mapping[str, Any], document: Mapping[str, Any], project: Path
-) -> Script:
+def _of_gitlab(name: str, job: Mapping[str, Any], document: Mapping[str, Any]) -> Script:
     matrix = job.get("parallel", {}).get("matrix", [{}])[0]
     variables = {
         "CI": "true",
         "GITLAB_CI": "true",
         "CI_PIPELINE_ID": ANY_NUMBER,
-        "CI_PROJECT_DIR": str(project),
         **document["variables"],
         **job.get("variables", {}),
         **{key: values[0] for key, values in matrix.items()},
@@ -120,8 +117,4 @@ def _of_gitlab(
     if any(f"${SERVER}" in rule.get("if", "") for rule in job["rules"]):
         variables[SERVER] = "of the schedule"
     lines = [*document["default"]["before_script"], *job["script"]]
-    return Script(
-        name,
-        "\n".join(line.strip() for line in lines),
-        {key: Template(value).safe_substitute(variables) for key, value in variables.items()},
-    )
+    return Script(name, "\n".join(line.strip() for line in lines), variables)
