@@ -1,5 +1,6 @@
 """The baked project's sessions: green, and what they start and make is gone."""
 
+import json
 import socket
 import uuid
 from collections.abc import Iterator
@@ -88,7 +89,20 @@ def test_each_session_is_green_alone(
 def test_an_editor_runs_one_test_in_dotvenv(new_project: NewProject, databases: str) -> None:
     project = new_project(databases=databases)
     project.nox("-s", "dev")
-    python, variables = project / ".venv/bin/python", {**clean_variables(), **project.shell}
-    one = "tests/integration/test_users.py::test_an_email_is_taken_once"
-    run(python, "-m", "pytest", one, cwd=project.path, env=variables).expect("1 passed")
-    assert all((project / f".venv/bin/{program}").exists() for program in ("invoke", "nox", "ruff"))
+    settings = json.loads((project / ".vscode/settings.json").read_text())
+    assert settings["python.testing.pytestEnabled"]
+    place = settings["python.defaultInterpreterPath"]
+    python = place.replace("${workspaceFolder}", str(project.path))
+    variables = {**clean_variables(), **project.shell}
+    one = f"{project / 'tests/integration/test_users.py'}::test_an_email_is_taken_once"
+    arguments = settings["python.testing.pytestArgs"]
+    vs_code = (python, "-m", "pytest", f"--rootdir={project.path}", *arguments)
+    found = run(*vs_code, "--collect-only", "--quiet", cwd=project.path, env=variables)
+    found.expect("tests/integration/test_users.py::test_an_email_is_taken_once")
+    run(*vs_code, one, cwd=project.path, env=variables).expect("1 passed")
+    pycharm = (python, "-m", "pytest", one)  # in the directory of the file
+    run(*pycharm, cwd=project / "tests/integration", env=variables).expect("1 passed")
+    assert all(
+        (project / f".venv/bin/{program}").exists()
+        for program in ("invoke", "nox", "ruff", "pre-commit")
+    )

@@ -13,6 +13,7 @@ from testdb.identity.project import ROOT
 MARK = "# demo"
 """Stands on every line that belongs to the demo in a file that does not."""
 MARKED = (
+    ".env.example",
     "pyproject.toml",
     "*/*.md",
     "src/**/*.py",
