@@ -130,6 +130,7 @@ def test_the_service_starts_on_databases_that_are_there_and_migrated(
         ("migrate", "database"): "service_healthy",
     }
     assert services["service"]["environment"] == services["migrate"]["environment"]
+    assert services["migrate"]["command"] == ["python", "-m", "my_service.migrations"]
     made = {services["database"]["environment"]["POSTGRES_DB"]}
     for config in compose.get("configs", {}).values():
         made.add(config["content"].removeprefix("CREATE DATABASE "))

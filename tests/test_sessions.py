@@ -95,8 +95,7 @@ def test_an_editor_runs_one_test_in_dotvenv(new_project: NewProject, databases: 
     python = place.replace("${workspaceFolder}", str(project.path))
     variables = {**clean_variables(), **project.shell}
     one = f"{project / 'tests/integration/test_users.py'}::test_an_email_is_taken_once"
-    arguments = settings["python.testing.pytestArgs"]
-    vs_code = (python, "-m", "pytest", f"--rootdir={project.path}", *arguments)
+    vs_code = (python, "-m", "pytest", f"--rootdir={project.path}")
     found = run(*vs_code, "--collect-only", "--quiet", cwd=project.path, env=variables)
     found.expect("tests/integration/test_users.py::test_an_email_is_taken_once")
     run(*vs_code, one, cwd=project.path, env=variables).expect("1 passed")
