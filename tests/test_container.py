@@ -15,7 +15,6 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 import pytest
-import uv
 from packaging.specifiers import SpecifierSet
 from ruamel.yaml import YAML
 
@@ -41,12 +40,6 @@ BOTH: Final = pytest.mark.parametrize("databases", LOGICAL)
 def read_compose(project: Path) -> dict[str, Any]:
     """Read the compose file."""
     return YAML(typ="safe").load(project / "compose.yaml")
-
-
-def lock(project: Path) -> None:
-    """Write uv.lock, unless the project has it."""
-    if not (project / "uv.lock").exists():
-        run(uv.find_uv_bin(), "lock", "--quiet", cwd=project, env=clean_variables())
 
 
 @BOTH
@@ -84,7 +77,6 @@ def test_the_image_is_made_in_two_stages_of_one_slim_python(bake: Bake) -> None:
 
 def test_what_the_image_copies_is_there_and_nothing_else_is_sent(new_project: NewProject) -> None:
     project = new_project().path
-    lock(project)
     for path in (".env", "src/my_service/__pycache__/app.pyc", ".git/config", ".venv/bin/python"):
         (project / path).parent.mkdir(parents=True, exist_ok=True)
         (project / path).touch()
@@ -164,7 +156,6 @@ def test_the_image_is_built_migrates_serves_and_is_healthy(
     new_project: NewProject, external_server: ExternalServer, databases: str, homes: Path
 ) -> None:
     project, port = new_project(databases=databases).path, free_port()
-    lock(project)
     compose = read_compose(project)
     with (
         external_server.database("main"),
