@@ -108,4 +108,4 @@ def upgrade(session: nox.Session) -> None:
 def uv(session: nox.Session, *command: str) -> None:
     """Run uv on the project itself, with its .venv."""
     session.install("uv")
-    session.run("uv", *command, env={"VIRTUAL_ENV": None})
+    session.run("uv", *command, env={"UV_PROJECT_ENVIRONMENT": ".venv", "VIRTUAL_ENV": None})

@@ -43,7 +43,7 @@ OF_THE_TEMPLATE: Final = [
 RUN_ELSEWHERE: Final = {
     "bash .ci/run": "whoever runs these tests runs it, and test_readme.py holds it to the README",
     "uvx nox -s long": "runs these tests",
-    "uvx nox -s long -- -k oldest_dependencies": "runs one of these tests",
+    "uvx nox -s long -- -k oldest": "runs one of these tests",
     "uvx nox -s mutants": "runs these tests",
     "uv python install 3.11 3.12 3.13 3.14": "downloads what no package registry has",
 }

@@ -38,7 +38,8 @@ def check_nox(project: Project, temporary: Path, *arguments: str) -> Outcome:
         done.find(rf"Session {session}(-[\d.]+)? was successful")
     wait_until_gone(mark)
     wait_until(lambda: not project.postmaster(), "the embedded server outlives its users")
-    assert not [path for path in temporary.iterdir() if not path.name.startswith("pytest-of-")]
+    of_tools = ("pytest-of-", "uv-")  # uv locks a project by a file there, and leaves it
+    assert not [path for path in temporary.iterdir() if not path.name.startswith(of_tools)]
     return done
 
 
