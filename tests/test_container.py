@@ -15,8 +15,8 @@ from typing import Any, Final
 from urllib.request import urlopen
 
 import pytest
+import yaml
 from packaging.specifiers import SpecifierSet
-from ruamel.yaml import YAML
 
 from faults.users import running_as
 from harness import container
@@ -28,6 +28,7 @@ from harness.project import Bake, NewProject
 
 PORT: Final = "8000"
 """What the service in the image listens on."""
+YAML_FILES: Final = ("compose.yaml", ".pre-commit-config.yaml")
 YAML_RULES: Final = (
     "{extends: default, rules: {document-start: disable, line-length: {max: 120},"
     " comments: {min-spaces-from-content: 1}, truthy: {check-keys: false}}}"
@@ -39,7 +40,7 @@ BOTH: Final = pytest.mark.parametrize("databases", LOGICAL)
 
 def read_compose(project: Path) -> dict[str, Any]:
     """Read the compose file."""
-    return YAML(typ="safe").load(project / "compose.yaml")
+    return yaml.safe_load((project / "compose.yaml").read_text())
 
 
 @BOTH
@@ -47,7 +48,7 @@ def read_compose(project: Path) -> dict[str, Any]:
     "command",
     [
         ("hadolint", "Dockerfile"),
-        ("yamllint", "--strict", "--config-data", YAML_RULES, "."),
+        ("yamllint", "--strict", "--config-data", YAML_RULES, *YAML_FILES),
         ("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml"),
     ],
     ids=lambda command: command[0],
