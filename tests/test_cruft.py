@@ -45,9 +45,10 @@ def copy_with_history(directory: Path) -> Path:
 
 def commit_of_release(template: Path) -> str:
     """Find a release by its tag; in a clone without tags, by its section in the CHANGELOG."""
-    tagged = call(template, "git", "tag", "--list", RELEASE).stdout.strip()
-    section = f"-S## {RELEASE} ("
-    return tagged or call(template, "git", "log", "--format=%H", section, "--", "CHANGELOG.md").stdout.split()[-1]
+    if call(template, "git", "tag", "--list", RELEASE).stdout:
+        return RELEASE
+    added = ("log", "--format=%H", f"-S## {RELEASE} (", "--", "CHANGELOG.md")
+    return call(template, "git", *added).stdout.split()[-1]
 
 
 def append(path: Path, line: str) -> None:

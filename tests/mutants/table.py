@@ -27,6 +27,13 @@ MODELS: Final = (
     "::test_models_that_disagree_with_migrations_are_told_once_before_the_first_test"
 )
 SERVICE: Final = "src/<<cookiecutter.package_name>>"
+PRE_GEN: Final = "../hooks/pre_gen_project.py"
+POST_GEN: Final = "../hooks/post_gen_project.py"
+ANSWER: Final = "test_hooks.py::test_a_wrong_answer_is_refused_by_name"
+LOCK_FITS: Final = "test_lock.py::test_it_fits_whatever_is_chosen"
+SOUND: Final = "test_ci.py::test_the_workflows_of_a_project_are_sound"
+IMAGE: Final = "test_container.py::test_the_image_is_made_in_two_stages_of_one_slim_python"
+FOLLOWS: Final = "test_cruft.py::test_a_project_follows_its_template_from_the_release_on"
 REFUSAL: Final = "test_mistakes_are_one_message.py::test_a_refusal_shows_the_line_that_asked"
 ONE_LINE: Final = "test_deployment.py::test_a_mistake_in_the_settings_is_one_line"
 GOES_AND_COMES: Final = (
@@ -1123,7 +1130,8 @@ MUTANTS: Final = {
             LOOPS,
         ),
     ),
-    "Nobody reaches a database that is not disposable, not by one byte": (
+    "Nobody reaches a database that is not disposable: "
+    "a connection is refused before anything is sent": (
         Mutant(
             "the guard lets everything pass",
             "testdb/postgres/guard.py",
@@ -1426,8 +1434,8 @@ MUTANTS: Final = {
             f"{ELSEWHERE}::test_a_password_that_is_not_escaped_is_told_nobody",
         ),
     ),
-    "Created is dropped or kept, whatever a test does to its database: "
-    "else the run fails by name": (
+    "What was created is dropped or kept, whatever a test does to it; "
+    "else the run fails and names it": (
         Mutant(
             "a run needs the marker of what it made",
             "testdb/identity/disposable.py",
@@ -1593,6 +1601,135 @@ MUTANTS: Final = {
             "Response) -> dict[str, str]:",
             "Response) -> dict[str, int]:",
             "test_bake.py::test_it_is_typed_as_generated",
+        ),
+    ),
+    "Answers arrive as they were given, or are refused by one line each, and nothing is made": (
+        Mutant(
+            "quotes in an answer end its string",
+            "pyproject.toml",
+            """ | replace('"', '\\\\"') >>""",
+            " >>",
+            "test_bake.py::test_the_answers_arrive_as_they_were_given",
+        ),
+        Mutant(
+            "modules of what a project depends on are free to be taken",
+            PRE_GEN,
+            "*MODULES.split(), ",
+            "",
+            ANSWER,
+        ),
+        Mutant(
+            "whatever is not to be seen is text",
+            PRE_GEN,
+            "return char.isprintable() or",
+            "return True or char.isprintable() or",
+            ANSWER,
+        ),
+    ),
+    "Sessions install what uv.lock holds, which fits every choice": (
+        Mutant(
+            "the lock is that of one project",
+            "uv.lock",
+            'name = "<< cookiecutter.project_slug >>"',
+            'name = "my-service"',
+            LOCK_FITS,
+        ),
+        Mutant(
+            "pyproject.toml asks for what the lock does not have",
+            "pyproject.toml",
+            '"pytest>=8.4"',
+            '"pytest>=8.4,<9"',
+            LOCK_FITS,
+        ),
+        Mutant(
+            "sessions take a lock that is not up to date",
+            "noxfile.py",
+            '"uv", "sync", *only',
+            '"uv", "sync", "--frozen", *only',
+            "test_lock.py::test_an_added_dependency_is_locked_by_the_next_session",
+        ),
+    ),
+    "CI is sound, its actions are pinned, and each of its lines is run by a test": (
+        Mutant(
+            "an action is not pinned",
+            ".github/workflows/sweep.yml",
+            "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d # v10.0.1",
+            "astral-sh/setup-uv@v10",
+            SOUND,
+        ),
+        Mutant(
+            "a workflow has all rights",
+            ".github/workflows/sweep.yml",
+            "permissions:\n  contents: read\n",
+            "",
+            SOUND,
+        ),
+        Mutant(
+            "a session that there is not",
+            ".github/workflows/ci.yml",
+            "nox -s lint typecheck unit",
+            "nox -s lint types unit",
+            "test_ci.py::test_every_session_that_is_named_exists",
+        ),
+        Mutant(
+            "groups shuffle each in their own way",
+            "tests/conftest.py",
+            "config.option.randomly_seed = 1",
+            "pass",
+            "test_ci.py::test_groups_share_all_tests_whatever_they_are_called",
+        ),
+    ),
+    "The image is small, not root's and holds no secret; migrations come before the service": (
+        Mutant(
+            "the service is root",
+            "Dockerfile",
+            "USER 65534:65534\n",
+            "",
+            IMAGE,
+        ),
+        Mutant(
+            "the image has all that builds it",
+            "Dockerfile",
+            "FROM python:3.13-slim\n",
+            "FROM build\n",
+            IMAGE,
+        ),
+        Mutant(
+            "the service waits for no migration",
+            "compose.yaml",
+            "condition: service_completed_successfully",
+            "condition: service_started",
+            "test_container.py::test_the_service_starts_on_databases_that_are_there_and_migrated",
+        ),
+        Mutant(
+            "a password is written down",
+            "compose.yaml",
+            "PGPASSWORD: ${POSTGRES_PASSWORD:?see .env.example}",
+            "PGPASSWORD: secret",
+            "test_container.py::test_no_secret_is_written_down",
+        ),
+    ),
+    "A project follows the template from its release on; what both changed is a conflict": (
+        Mutant(
+            "an update brings its own lock",
+            "pyproject.toml",
+            'skip = ["uv.lock"]',
+            "skip = []",
+            FOLLOWS,
+        ),
+        Mutant(
+            "files of another CI stay",
+            POST_GEN,
+            "    path.unlink()",
+            "    return",
+            FOLLOWS,
+        ),
+        Mutant(
+            "files of the chosen CI go",
+            POST_GEN,
+            "if kind != CI:",
+            "if kind == CI:",
+            FOLLOWS,
         ),
     ),
 }
