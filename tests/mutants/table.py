@@ -1711,10 +1711,10 @@ MUTANTS: Final = {
     ),
     "A project follows the template from its release on; what both changed is a conflict": (
         Mutant(
-            "an update brings its own lock",
-            "pyproject.toml",
-            'skip = ["uv.lock"]',
-            "skip = []",
+            "the last hook makes a repository, also of what cruft only compares",
+            POST_GEN,
+            'if BY == "Cookiecutter":',
+            'os.system("git init --quiet")\nif BY == "Cookiecutter":',
             FOLLOWS,
         ),
         Mutant(

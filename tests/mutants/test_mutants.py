@@ -42,6 +42,8 @@ def test_it_is_killed(
     mutant: Mutant,
 ) -> None:
     copy = copy_template(tmp_path)
+    history = run("git", "rev-parse", "--absolute-git-dir", cwd=TEMPLATE, env=clean_variables())
+    (copy / ".git").write_text(f"gitdir: {history.stdout}")
     path = copy / PROJECT / mutant.file
     path.write_text(path.read_text().replace(mutant.old, mutant.new))
     started = time.monotonic()
