@@ -213,7 +213,8 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
 ) -> None:
     clone = copy_template(tmp_path)
     env = {**clean_variables(), "HOME": shell["HOME"]}
-    answers = ("--name", "Order Desk", "--package", "desk", "--databases", "two", "--author", "Ada")
+    answers = ("--name", "Order Desk", "--package", "desk", "--databases", "two")
+    answers += ("--author", "Ada <% << 'n' <# 🚀")
     before = {path.name for path in tmp_path.iterdir()}
     wrong = ("--slug", "Order_Desk", "--email", "nobody")
     refused = run("./run", "new", *wrong, cwd=clone, env=env, code=1)
@@ -225,7 +226,7 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
     assert {path.name for path in tmp_path.iterdir()} == {*before, "order-desk"}
     project = tmp_path / "order-desk"
     assert (project / "src/desk/migrations/timeseries").is_dir()
-    assert "Ada" in (project / "pyproject.toml").read_text()
+    assert "\"Ada <% << 'n' <# 🚀\"" in (project / "pyproject.toml").read_text()
     assert not list(Path(shell["HOME"]).glob(".cookiecutter*"))
 
     (project / "noxfile.py").write_text(HARMLESS)
