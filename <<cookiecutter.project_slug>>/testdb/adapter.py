@@ -67,6 +67,8 @@ SETTINGS: Final[Mapping[str, str]] = {
 
 They are spelled as in the environment, where testdb/runs/environment.py puts them.
 """
+MIGRATION_CHECKS: Final = ("models", "downgrades")
+"""Told before the first test: models that are ahead, and migrations that cannot be undone and redone."""
 HEALTH: Final = "/health"
 """The path that answers without an error when the service is ready."""
 
@@ -143,6 +145,11 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
     return migrations.alembic_config(logical, connection)
 
 
+def alembic_command(logical: str) -> str:
+    """Spell Alembic's own command line for one logical database."""
+    return f"python -m {PACKAGE.name}.migrations {logical}"
+
+
 def upgrade(logical: str, connection: Connection) -> None:
     """Migrate the database behind the connection to the newest revision, and commit."""
     from <<cookiecutter.package_name>> import migrations
@@ -162,9 +169,14 @@ def source_files() -> Iterable[Path]:
     return (*PACKAGE.rglob("*.py"), Path(__file__))
 
 
+def versions(logical: str) -> Path:
+    """Say where the migrations of one logical database are."""
+    return MIGRATIONS / logical
+
+
 def migration_files(logical: str) -> Iterable[Path]:
     """List the files that decide about a schema: the migrations, and the env.py that runs them."""
-    return (*MIGRATIONS.glob("*.py"), *(MIGRATIONS / logical).rglob("*"))
+    return (*MIGRATIONS.glob("*.py"), *versions(logical).rglob("*"))
 
 
 def settings(urls: Mapping[str, URL]) -> Settings:

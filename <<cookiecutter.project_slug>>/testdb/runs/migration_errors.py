@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from testdb.adapter import MIGRATIONS, PACKAGE
+from testdb.adapter import MIGRATIONS, PACKAGE, versions
 from testdb.identity.errors import LifecycleError, in_short, own_frames, shorten
 
 
@@ -65,7 +65,7 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
     except LifecycleError:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
-        where = _where(error) or shorten(MIGRATIONS / logical)
+        where = _where(error) or shorten(versions(logical))
         what = in_short(error)
         cure = next((cure for said, cure in KNOWN.items() if said in what), CURES[step])
         msg = f"{step} the logical database {logical} fails in {where}\n{what}\n{cure}"
@@ -76,8 +76,12 @@ def _where(error: Exception) -> str | None:
     """Find the line of the service's code that raised an error, or that Python cannot read."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{shorten(error.filename)}:{error.lineno}"
-    of_service = [f for f in own_frames(error) if Path(f.filename).is_relative_to(PACKAGE)]
-    frames = [frame for frame in of_service if Path(frame.filename).parent != MIGRATIONS]
+    frames = [
+        frame
+        for frame in own_frames(error)
+        if any(Path(frame.filename).is_relative_to(place) for place in (PACKAGE, MIGRATIONS))
+        and Path(frame.filename).parent != MIGRATIONS
+    ]
     of_migrations = [f for f in frames if Path(f.filename).is_relative_to(MIGRATIONS)]
     for frame in (of_migrations or frames)[-1:]:
         return f"{shorten(frame.filename)}:{frame.lineno}, {frame.name}\n    {frame.line}"

@@ -1,13 +1,14 @@
 """Migrate databases by the service's own migrations, and tell when those have changed."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 
-from sqlalchemy import URL, NullPool, create_engine
+from sqlalchemy import URL, Connection, NullPool, create_engine
 
 from testdb.adapter import (
     LOGICAL,
@@ -17,9 +18,11 @@ from testdb.adapter import (
     mismatch,
     source_files,
     upgrade,
+    versions,
 )
 from testdb.identity.errors import LifecycleError, shorten
 from testdb.postgres.templates import Migrator
+from testdb.runs.environment import pointing_to
 
 
 def migrator_of(logical: str) -> Migrator:
@@ -27,6 +30,13 @@ def migrator_of(logical: str) -> Migrator:
     tools = f"alembic {version('alembic')} sqlalchemy {version('sqlalchemy')}"
     digest = hash_files(migration_files(logical))
     return Migrator(logical, f"{tools} {digest}", partial(migrate, logical))
+
+
+@contextmanager
+def connect_to(logical: str, url: URL) -> Iterator[Connection]:
+    """Connect to a database to migrate it. The service's settings name it too: env.py may ask them."""
+    with pointing_to({logical: url}), create_engine(url, poolclass=NullPool).connect() as connection:
+        yield connection
 
 
 def migrate(logical: str, url: URL) -> None:
@@ -40,7 +50,7 @@ def migrate(logical: str, url: URL) -> None:
 
     check_adapter()
     check_revisions(logical)
-    with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
+    with one_message(logical), connect_to(logical, url) as connection:
         upgrade(logical, connection)
 
 
@@ -55,7 +65,7 @@ def is_newest(logical: str, url: URL) -> bool:
 
     from testdb.runs.migration_errors import one_message
 
-    with one_message(logical), create_engine(url, poolclass=NullPool).connect() as connection:
+    with one_message(logical), connect_to(logical, url) as connection:
         newest = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
         return {*MigrationContext.configure(connection).get_current_heads()} == {*newest}
 
@@ -70,7 +80,7 @@ def check_logical(logical: str) -> None:
         msg = (
             f"There is no logical database {logical!r}, only {', '.join(LOGICAL)}. "
             "Each has a row in LOGICAL_DATABASES and a folder of migrations: "
-            f"mkdir {shorten(MIGRATIONS / logical)}"
+            f"mkdir {shorten(versions(logical))}"
         )
         raise LifecycleError(msg)
 

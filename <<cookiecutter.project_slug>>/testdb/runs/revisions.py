@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from alembic.script import ScriptDirectory
 
-from testdb.adapter import MIGRATIONS, PACKAGE, alembic_config
+from testdb.adapter import alembic_command, alembic_config, versions
 from testdb.identity.errors import LifecycleError, shorten
 from testdb.runs.migration_errors import one_message
 
@@ -25,7 +25,7 @@ def check_revisions(logical: str) -> None:
     found: dict[Any, Path] = {}
     parents: dict[Path, Any] = {}
     with one_message(logical):
-        for path in sorted((MIGRATIONS / logical).glob("*.py")):
+        for path in sorted(versions(logical).glob("*.py")):
             if path.name.startswith(("__init__", ".#")):  # as Alembic does
                 continue
             defined = _read(path)
@@ -54,7 +54,7 @@ def check_revisions(logical: str) -> None:
         msg = (
             f"The migrations of the logical database {logical} have {len(heads)} heads: {files}. "
             "Set the down_revision of one to the revision of another, or merge them:\n"
-            f'python -m {PACKAGE.name}.migrations {logical} merge heads --message "merge"'
+            f'{alembic_command(logical)} merge heads --message "merge"'
         )
         raise LifecycleError(msg)
 

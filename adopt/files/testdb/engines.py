@@ -1,0 +1,89 @@
+"""The service's engines follow its settings: they connect to the database that those name now.
+
+A service may make its engine when it is imported, once for all tests. Each test has a database of
+its worker's, or a clone, and the settings in the environment name it. So wherever an engine was
+made for a disposable database, or for none, it is led to that one. Whatever else it was made for,
+the guard refuses.
+
+adapter.py and fixtures.py import this module before the service can connect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from sqlalchemy import URL, Engine, event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import Pool
+
+from testdb.adapter import SERVICE, URL_VARIABLE, url_in_force
+from testdb.identity.errors import RefusedError
+from testdb.identity.names import parse
+from testdb.postgres.environment import NOWHERE
+from testdb.postgres.server_url import DRIVER
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+    from sqlalchemy.pool import ConnectionPoolEntry
+
+ANY: Final = f"{DRIVER}:///none?host={NOWHERE}"
+"""A URL for engines that follow the settings."""
+_ADDRESS: Final = ("host", "hostaddr", "port", "dbname", "user", "password", "service")
+
+
+def _target() -> URL | None:
+    """Get what the settings name, unless that is no database of testdb's."""
+    url = url_in_force()
+    return url if parse(url.database or "") else None
+
+
+@event.listens_for(Engine, "do_connect")
+def _connect(dialect: Dialect, _: object, __: object, parameters: dict[str, Any]) -> None:
+    """Lead a connection to what the settings name; it shows there under the service's name."""
+    if dialect.name != "postgresql":
+        return
+    if dialect.driver not in ("psycopg", "psycopg_async"):
+        msg = (
+            f"The service connects by {dialect.driver}, which testdb cannot watch. The URL in "
+            f"{URL_VARIABLE} says postgresql+psycopg, for engines that are async and that are not: "
+            "have the service take it as it is."
+        )
+        raise RefusedError(msg)
+    if parameters.get("host") == NOWHERE or parse(parameters.get("dbname", "")):
+        parameters["application_name"] = SERVICE
+        if target := _target():
+            for name in _ADDRESS:
+                parameters.pop(name, None)
+            parameters.update(dialect.create_connect_args(target)[1])
+
+
+@event.listens_for(Pool, "checkout")
+def _check_out(_: object, record: ConnectionPoolEntry, __: object) -> None:
+    """Have the pool replace a connection to another database, of another event loop, or ended.
+
+    The end of an e2e test ends the connections of the service in its process.
+    """
+    connection, target = record.driver_connection, _target()
+    if not isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
+        return
+    if connection.closed or _was_ended(connection):
+        raise DisconnectionError
+    if target and connection.info.dbname != target.database:
+        raise DisconnectionError
+    if isinstance(connection, psycopg.AsyncConnection):
+        loop = None
+        with suppress(RuntimeError):
+            loop = asyncio.get_running_loop()
+        if record.info.setdefault("testdb_loop", loop) is not loop:
+            raise DisconnectionError
+
+
+def _was_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool:
+    """Tell whether the server has ended a connection: nothing else comes to one that idles."""
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))

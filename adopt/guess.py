@@ -1,0 +1,222 @@
+"""Guess what testdb must know of a service, by reading its code without running it."""
+
+import ast
+import configparser
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+APPS = ("FastAPI", "Flask", "Litestar", "Quart", "Starlette")
+WSGI = "flask"
+ENGINES = ("create_engine", "create_async_engine")
+MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session")
+FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
+NO_SERVICE = {
+    *("tests", "test", "testdb", "tasks", "examples", "docs", "scripts", "alembic", "migrations"),
+    *("build", "dist", "node_modules", "venv", "env"),
+}
+"""Folders that are no service, whatever they hold."""
+_VARIABLE = re.compile(r"""(?:environ(?:\.get|\.setdefault)?|getenv)\s*[\[(]\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*)["']""")
+_SETTING = re.compile(r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:", re.I | re.M)
+_PREFIX = re.compile(r"""env_prefix\s*=\s*["'](\w+)["']""")
+_HEALTH = re.compile(r"""\.(?:get|route)\(\s*["'](/\w*(?:health|ping|ready|live)\w*)["']""")
+
+
+class GuessError(Exception):
+    """There is nothing to begin with. The message is for a person."""
+
+
+class Place(NamedTuple):
+    """Where a name of the service is defined."""
+
+    module: str
+    name: str
+
+
+@dataclass
+class Service:
+    """What the adapter says of a service; the templates of `files/` take these by name."""
+
+    slug: str
+    package: str
+    """The folder of the package, or its one file, as seen from the root."""
+    pythonpath: str
+    install: str
+    """What nox installs, as arguments."""
+    app: Place
+    engine: Place
+    factory: Place | None = None
+    maker: Place | None = None
+    alembic_ini: str = "alembic.ini"
+    migrations: str = "alembic"
+    variable: str = "DATABASE_URL"
+    health: str = "/"
+    is_async: bool = False
+    is_sqlmodel: bool = False
+    is_wsgi: bool = False
+    not_found: list[str] = field(default_factory=list)
+    """What the owner must say, as the end of a sentence."""
+
+
+def guess(root: Path, package: str | None) -> Service:
+    """Read the service in a folder.
+
+    Raises:
+        GuessError: it has no package, several, or not the one that is named.
+    """
+    path = find_package(root, package)
+    source = path.parent
+    text = "\n".join(file.read_text("utf-8") for file in python_files(path))
+    found = dict(find_places(path, source))
+    module = path.stem
+    service = Service(
+        slug=slug_of(root),
+        package=path.relative_to(root).as_posix(),
+        pythonpath="." if source == root else f". {source.relative_to(root)}",
+        install=install_of(root),
+        app=found.get("app", Place(f"{module}.main", "app")),
+        engine=found.get("engine", Place(f"{module}.database", "engine")),
+        factory=found.get("factory"),
+        maker=found.get("maker"),
+        is_async="create_async_engine" in text,
+        is_sqlmodel="sqlmodel" in text,
+        is_wsgi=bool(re.search(rf"^\s*(from|import) {WSGI}\b", text, re.M)),
+    )
+    if not found.keys() & {"app", "factory"}:
+        service.not_found.append("say in `load_app` where the application is")
+    if not found.keys() & {"engine", "maker"}:
+        service.not_found.append("say in `session` where the service has its sessions from")
+    if variable := find_variable(text):
+        service.variable = variable
+    else:
+        service.not_found.append("say in URL_VARIABLE which variable has the URL of the database")
+    if health := _HEALTH.search(text):
+        service.health = health[1]
+    elif not service.is_wsgi:
+        service.health = "/openapi.json"
+    read_alembic(root, service)
+    return service
+
+
+def find_package(root: Path, package: str | None) -> Path:
+    """Find the folder of the package, or the module that is all of the service."""
+    sources = [folder for folder in (root / "src", root) if folder.is_dir()]
+    if package:
+        for source in sources:
+            for path in (source / package.replace(".", "/"), source / f"{package}.py"):
+                if path.exists():
+                    return path
+        msg = f"There is no package {package} in {root}, and none in src/."
+        raise GuessError(msg)
+    found = [
+        path.parent
+        for source in sources
+        for path in sorted(source.glob("*/__init__.py"))
+        if path.parent.name not in NO_SERVICE
+    ]
+    if not found and (root / "app.py").exists():
+        return root / "app.py"
+    if len(found) != 1:
+        names = ", ".join(path.name for path in found) or "no package"
+        msg = f"{root} has {names}. Name the one that is the service: --package NAME."
+        raise GuessError(msg)
+    return found[0]
+
+
+def python_files(path: Path) -> list[Path]:
+    """List the code of a package, what is nearest to its root first."""
+    if path.is_file():
+        return [path]
+    return sorted(path.rglob("*.py"), key=lambda file: (len(file.parts), file))
+
+
+def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
+    """Find where the app, its factory, the engine and the session factory are defined.
+
+    The nearest to the package's root comes last, so that a dict has that.
+    """
+    for file in reversed(python_files(path)):
+        parts = file.relative_to(source).with_suffix("").parts
+        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        try:
+            tree = ast.parse(file.read_bytes())
+        except SyntaxError:
+            continue
+        for node in tree.body:
+            match node:
+                case ast.FunctionDef(name=name) if name in FACTORIES and not _required(node):
+                    yield "factory", Place(module, name)
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=called)) | (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=called))
+                ):
+                    for kind, makers in (("app", APPS), ("engine", ENGINES), ("maker", MAKERS)):
+                        if ast.unparse(called).rpartition(".")[2] in makers:
+                            yield kind, Place(module, name)
+
+
+def _required(function: ast.FunctionDef) -> bool:
+    """Tell whether a function cannot be called without arguments."""
+    arguments = function.args
+    positional = [*arguments.posonlyargs, *arguments.args]
+    return len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
+
+
+def find_variable(text: str) -> str | None:
+    """Find the variable that holds the URL of the database."""
+    if read := _VARIABLE.search(text):
+        return read[1]
+    if setting := _SETTING.search(text):
+        prefix = _PREFIX.search(text)
+        return f"{prefix[1] if prefix else ''}{setting[1]}".upper()
+    return None
+
+
+def read_alembic(root: Path, service: Service) -> None:
+    """Read where the migrations are."""
+    ini = root / service.alembic_ini
+    if not ini.exists():
+        service.not_found.append("say in ALEMBIC_INI and MIGRATIONS where Alembic's files are")
+        return
+    parser = configparser.ConfigParser({"here": str(root)}, interpolation=None)
+    parser.read(ini, "utf-8")
+    location = parser.get("alembic", "script_location", fallback=service.migrations)
+    folder = (root / location.replace("%(here)s", str(root))).resolve()
+    if folder.is_relative_to(root):
+        service.migrations = folder.relative_to(root).as_posix()
+
+
+def slug_of(root: Path) -> str:
+    """Name the project, the same in every clone where that can be: its databases carry a check of it."""
+    name = _pyproject(root).get("project", {}).get("name", root.name)
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "service"
+
+
+def install_of(root: Path) -> str:
+    """Say what nox installs of the project."""
+    pyproject = _pyproject(root)
+    if "build-system" in pyproject:
+        extras = pyproject.get("project", {}).get("optional-dependencies", {})
+        chosen = ",".join(name for name in extras if name in ("test", "tests", "testing", "dev"))
+        return f'"--editable", ".{f"[{chosen}]" if chosen else ""}"'
+    if "project" in pyproject:
+        return _listed(pyproject)
+    files = sorted(path.name for path in root.glob("requirements*.txt"))
+    return ", ".join(f'"--requirement", "{name}"' for name in files)
+
+
+def _listed(pyproject: dict) -> str:
+    names = 'nox.project.load_toml("pyproject.toml")'
+    listed = f'*{names}["project"].get("dependencies", [])'
+    groups = [name for name in pyproject.get("dependency-groups", {}) if name in ("test", "dev")]
+    if groups:
+        chosen = ", ".join(f'"{name}"' for name in groups)
+        listed += f", *nox.project.dependency_groups({names}, {chosen})"
+    return listed
+
+
+def _pyproject(root: Path) -> dict:
+    path = root / "pyproject.toml"
+    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
