@@ -25,6 +25,16 @@ OWN_ADAPTER = "testdb/adapter.py"
 TAKEN = ("testdb/**/*.py", "tasks/*.py", "examples/run_all.py")
 """What an adopted project has of a generated one."""
 LEFT_OUT = (OWN_ADAPTER, "tasks/demo.py")
+OURS = {
+    *("app", "client", "databases", "http", "isolation", "run", "service", "session", "worker"),
+    *("service_databases", "worker_app", "worker_databases", "worker_service"),
+}
+"""The fixtures in testdb/fixtures.py, and what they are made of."""
+FIXTURE = re.compile(
+    r"""^@pytest\S*fixture(?:\(.*?name=["'](\w+)["'].*?\)|(?:\(.*?\))?\n(?:async )?def (\w+))""",
+    re.MULTILINE,
+)
+"""The definition of a fixture, by its name."""
 PYTEST_SETTINGS = {
     "pytest.toml": r"^\[pytest\]",
     ".pytest.toml": r"^\[pytest\]",
@@ -54,7 +64,7 @@ def main() -> None:
         service = guess(root, options.package)
     except GuessError as error:
         sys.exit(f"ERROR: {error} Nothing was written.")
-    wanted = files(root, service)
+    wanted = files(service)
     hides_tasks = (root / "tasks.py").exists()
     if hides_tasks:
         wanted = {name: text for name, text in wanted.items() if not name.startswith("tasks/")}
@@ -79,7 +89,7 @@ def why_not(root: Path) -> str | None:
     if root.is_relative_to(TEMPLATE) or TEMPLATE.is_relative_to(root):
         return f"{root} is the template itself, or holds it. Name the project to bring it to."
     git = ("git", "-C", str(root), "rev-parse", "--is-inside-work-tree")
-    if subprocess.run(git, capture_output=True, check=False).returncode:  # noqa: S603
+    if subprocess.run(git, capture_output=True, check=False).returncode:
         return f"{root} is not under git, which shows what is new, and undoes it. `git init` there."
     ours = root / "testdb" / "identity" / "disposable.py"
     for taken in (root / "testdb", root / "testdb.py"):
@@ -88,7 +98,7 @@ def why_not(root: Path) -> str | None:
     return None
 
 
-def files(root: Path, service: Service) -> dict[str, str]:
+def files(service: Service) -> dict[str, str]:
     """Make the text of every file that an adopted project has, by its path."""
     made = {}
     with tempfile.TemporaryDirectory() as directory:
@@ -109,11 +119,14 @@ def files(root: Path, service: Service) -> dict[str, str]:
             name = path.relative_to(baked).as_posix()
             if name not in LEFT_OUT:
                 made[name] = without_demo(path.read_text("utf-8"))
-    places = ", ".join(f'"{place}"' for place in dict.fromkeys((service.package, service.migrations)))
+    own = dict.fromkeys((service.package, service.migrations))
+    places = ", ".join(f'"{place}"' for place in own)
     made["testdb/identity/project.py"] = made["testdb/identity/project.py"].replace(
         '("src", ', f"({places}, "
     )
-    made["tasks/service.py"] = made["tasks/service.py"].replace("{service.url}/docs", "{service.url}")
+    made["tasks/service.py"] = made["tasks/service.py"].replace(
+        "{service.url}/docs", "{service.url}"
+    )
     jinja = Environment(
         autoescape=False,  # noqa: S701  Python, not HTML
         undefined=StrictUndefined,
@@ -127,7 +140,10 @@ def files(root: Path, service: Service) -> dict[str, str]:
     )
     for path in VARIANTS.rglob("*"):
         if path.is_file() and path.suffix != ".pyc":
-            text = jinja.from_string(path.read_text("utf-8")).render(vars(service))
+            text = jinja.from_string(path.read_text("utf-8")).render(
+                vars(service),
+                install_pyproject=any("PYPROJECT" in line for line in service.install),
+            )
             made[path.relative_to(VARIANTS).as_posix()] = text
     return made
 
@@ -148,8 +164,8 @@ def write(root: Path, new: dict[str, str]) -> None:
                 if not folder.exists():
                     folder.mkdir()
                     done.append(folder)
-            done.append(path)
             with path.open("x", encoding="utf-8") as file:
+                done.append(path)
                 file.write(text)
     except BaseException as error:
         for path in reversed(done):
@@ -184,7 +200,7 @@ def advise(
     tool = "uv add --group testdb" if (root / "uv.lock").exists() else "pip install"
     yield f"{tool} -r testdb/requirements.txt"
     if settings and "testdb.fixtures" not in (root / settings).read_text("utf-8"):
-        lines = '`addopts = -p testdb.fixtures` and `pythonpath = .`'
+        lines = "`addopts = -p testdb.fixtures` and `pythonpath = .`"
         if settings.endswith(".toml"):
             lines = '`addopts = ["-p", "testdb.fixtures"]` and `pythonpath = ["."]`'
         yield f"To the settings of pytest in {settings}, add {lines}"
@@ -192,8 +208,11 @@ def advise(
     backend = pyproject.get("build-system", {}).get("build-backend", "")
     is_flat = "/" not in service.package
     if is_flat and "setuptools" in backend and "setuptools" not in pyproject.get("tool", {}):
-        package = service.package
-        yield f'To pyproject.toml, add `[tool.setuptools]` and `packages = ["{package}"]`: wheels hold no testdb'
+        yield (
+            "To pyproject.toml, add `[tool.setuptools]` and `packages = "
+            f'["{service.package}"]`: wheels hold no testdb'
+        )
+    yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
     if "testdb" not in noxfile.read_text("utf-8"):
         yield (
@@ -210,6 +229,25 @@ def advise(
             "To tasks/__init__.py, add `from tasks import db, examples, server, service`, and "
             "those to its namespace"
         )
+
+
+def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
+    """Say what stands between the tests and the fixtures of testdb."""
+    sets_url = re.compile(rf"""environ\[["']{service.variable}["']\]\s*=""")
+    for path in sorted(root.glob("tests/**/*.py")):
+        text, name = path.read_text("utf-8"), path.relative_to(root)
+        if sets_url.search(text):
+            yield (
+                f"{name} sets {service.variable}, which testdb does. Delete that, or make it "
+                "`os.environ.setdefault`"
+            )
+        fixtures = {"".join(found) for found in FIXTURE.findall(text)} & OURS
+        if path.name == "conftest.py" and fixtures and "testdb" not in text:
+            yield (
+                f"The tests beside {name} go on with its {', '.join(sorted(fixtures))}. Delete "
+                "those there, and the tests run on PostgreSQL; or give a folder the new ones, by a "
+                "conftest.py in it: `from testdb.fixtures import app, client, session`"
+            )
 
 
 def read_toml(path: Path) -> dict[str, dict[str, str]]:

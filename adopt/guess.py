@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 APPS = ("FastAPI", "Flask", "Litestar", "Quart", "Starlette")
-WSGI = "flask"
+FRAMEWORKS = ("flask", "litestar")
+"""Those that are tested by a client of their own; all others by Starlette's."""
 ENGINES = ("create_engine", "create_async_engine")
 MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session")
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
@@ -19,10 +20,21 @@ NO_SERVICE = {
     *("build", "dist", "node_modules", "venv", "env"),
 }
 """Folders that are no service, whatever they hold."""
-_VARIABLE = re.compile(r"""(?:environ(?:\.get|\.setdefault)?|getenv)\s*[\[(]\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*)["']""")
-_SETTING = re.compile(r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:", re.I | re.M)
+_VARIABLE = re.compile(
+    r"""(?:environ(?:\.get|\.setdefault)?|getenv)\s*[\[(]"""
+    r"""\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*)["']"""
+)
+_SETTING = re.compile(
+    r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:",
+    re.IGNORECASE | re.MULTILINE,
+)
 _PREFIX = re.compile(r"""env_prefix\s*=\s*["'](\w+)["']""")
-_HEALTH = re.compile(r"""\.(?:get|route)\(\s*["'](/\w*(?:health|ping|ready|live)\w*)["']""")
+_HEALTH = re.compile(r"""(?:get|route)\(\s*["'](/\w*(?:health|ping|ready|live)\w*)["']""")
+
+
+FOR_TESTS = ("test", "tests", "testing", "dev")
+"""Extras and dependency groups that tests may need."""
+FOLDERS = ("unit", "integration", "e2e")
 
 
 class GuessError(Exception):
@@ -44,8 +56,10 @@ class Service:
     package: str
     """The folder of the package, or its one file, as seen from the root."""
     pythonpath: str
-    install: str
-    """What nox installs, as arguments."""
+    install: list[str]
+    """What nox installs besides, in the words of its noxfile.py."""
+    folders: list[str]
+    """Of tests, those that have a session of their own."""
     app: Place
     engine: Place
     factory: Place | None = None
@@ -56,7 +70,7 @@ class Service:
     health: str = "/"
     is_async: bool = False
     is_sqlmodel: bool = False
-    is_wsgi: bool = False
+    framework: str = "starlette"
     not_found: list[str] = field(default_factory=list)
     """What the owner must say, as the end of a sentence."""
 
@@ -77,14 +91,17 @@ def guess(root: Path, package: str | None) -> Service:
         package=path.relative_to(root).as_posix(),
         pythonpath="." if source == root else f". {source.relative_to(root)}",
         install=install_of(root),
+        folders=[name for name in FOLDERS if (root / "tests" / name).is_dir()],
         app=found.get("app", Place(f"{module}.main", "app")),
         engine=found.get("engine", Place(f"{module}.database", "engine")),
         factory=found.get("factory"),
         maker=found.get("maker"),
         is_async="create_async_engine" in text,
         is_sqlmodel="sqlmodel" in text,
-        is_wsgi=bool(re.search(rf"^\s*(from|import) {WSGI}\b", text, re.M)),
     )
+    for framework in FRAMEWORKS:
+        if re.search(rf"^\s*(?:from|import) {framework}\b", text, re.MULTILINE):
+            service.framework = framework
     if not found.keys() & {"app", "factory"}:
         service.not_found.append("say in `load_app` where the application is")
     if not found.keys() & {"engine", "maker"}:
@@ -95,8 +112,10 @@ def guess(root: Path, package: str | None) -> Service:
         service.not_found.append("say in URL_VARIABLE which variable has the URL of the database")
     if health := _HEALTH.search(text):
         service.health = health[1]
-    elif not service.is_wsgi:
+    elif service.framework == "starlette":
         service.health = "/openapi.json"
+    else:
+        service.not_found.append("say in HEALTH which path answers when the service is ready")
     read_alembic(root, service)
     return service
 
@@ -189,32 +208,26 @@ def read_alembic(root: Path, service: Service) -> None:
 
 
 def slug_of(root: Path) -> str:
-    """Name the project, the same in every clone where that can be: its databases carry a check of it."""
+    """Name the project, in every clone alike where that can be: it owns its databases by that."""
     name = _pyproject(root).get("project", {}).get("name", root.name)
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "service"
 
 
-def install_of(root: Path) -> str:
-    """Say what nox installs of the project."""
+def install_of(root: Path) -> list[str]:
+    """Say what nox installs of the project, in the words of its noxfile.py."""
     pyproject = _pyproject(root)
     if "build-system" in pyproject:
         extras = pyproject.get("project", {}).get("optional-dependencies", {})
-        chosen = ",".join(name for name in extras if name in ("test", "tests", "testing", "dev"))
-        return f'"--editable", ".{f"[{chosen}]" if chosen else ""}"'
+        chosen = ",".join(name for name in extras if name in FOR_TESTS)
+        return [f'"--editable=.{f"[{chosen}]" if chosen else ""}"']
     if "project" in pyproject:
-        return _listed(pyproject)
-    files = sorted(path.name for path in root.glob("requirements*.txt"))
-    return ", ".join(f'"--requirement", "{name}"' for name in files)
-
-
-def _listed(pyproject: dict) -> str:
-    names = 'nox.project.load_toml("pyproject.toml")'
-    listed = f'*{names}["project"].get("dependencies", [])'
-    groups = [name for name in pyproject.get("dependency-groups", {}) if name in ("test", "dev")]
-    if groups:
-        chosen = ", ".join(f'"{name}"' for name in groups)
-        listed += f", *nox.project.dependency_groups({names}, {chosen})"
-    return listed
+        groups = [name for name in pyproject.get("dependency-groups", {}) if name in FOR_TESTS]
+        named = "".join(f', "{name}"' for name in groups)
+        return [
+            '*PYPROJECT["project"].get("dependencies", [])',
+            *([f"*nox.project.dependency_groups(PYPROJECT{named})"] if groups else []),
+        ]
+    return [f'"--requirement={path.name}"' for path in sorted(root.glob("requirements*.txt"))]
 
 
 def _pyproject(root: Path) -> dict:

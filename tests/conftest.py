@@ -27,6 +27,7 @@ from harness.project import Bake, NewProject, Project
 from harness.watching import wait_until_gone
 
 pytest_plugins = ["mutants.report"]
+collect_ignore = ["foreign"]  # tests of projects that are adopted
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -68,7 +68,7 @@ SETTINGS: Final[Mapping[str, str]] = {
 They are spelled as in the environment, where testdb/runs/environment.py puts them.
 """
 MIGRATION_CHECKS: Final = ("models", "downgrades")
-"""Told before the first test: models that are ahead, and migrations that cannot be undone and redone."""
+"""What is told before the first test: models that are ahead, migrations that cannot be undone."""
 HEALTH: Final = "/health"
 """The path that answers without an error when the service is ready."""
 

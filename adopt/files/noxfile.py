@@ -1,7 +1,6 @@
 """The sessions: `nox -l` is the menu, `nox` runs the tests. What follows `--` goes on to pytest."""
 
 import sys
-from pathlib import Path
 
 import nox
 
@@ -9,7 +8,15 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests"]
 
-REQUIREMENTS = ["--requirement", "testdb/requirements.txt", << install >>]
+<% if install_pyproject %>
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+<% endif %>
+REQUIREMENTS = [
+    "--requirement=testdb/requirements.txt",
+<% for line in install %>
+    << line >>,
+<% endfor %>
+]
 CLEANUP_SECONDS = 30
 """How long tests may clean up after Ctrl-C; else nox kills them in half a second."""
 
@@ -27,15 +34,14 @@ def tests(session: nox.Session) -> None:
     pytest(session, "-n", "2")
 
 
-for folder in ("unit", "integration", "e2e"):
-    if Path("tests", folder).is_dir():
-
-        @nox.session(name=folder)
-        def of_folder(session: nox.Session) -> None:
-            """Run the tests in the folder of tests/ that is called like the session."""
-            pytest(session, f"tests/{session.name}", *([] if session.name == "unit" else ["-n", "2"]))
+<% for folder in folders %>
+@nox.session
+def << folder >>(session: nox.Session) -> None:
+    """Run the tests in tests/<< folder >>."""
+    pytest(session, "tests/<< folder >>"<% if folder != "unit" %>, "-n", "2"<% endif %>)
 
 
+<% endfor %>
 @nox.session(default=False)
 def dev(session: nox.Session) -> None:
     """Make .venv: the project, with pytest, nox, invoke and all that testdb needs."""

@@ -34,8 +34,9 @@ def migrator_of(logical: str) -> Migrator:
 
 @contextmanager
 def connect_to(logical: str, url: URL) -> Iterator[Connection]:
-    """Connect to a database to migrate it. The service's settings name it too: env.py may ask them."""
-    with pointing_to({logical: url}), create_engine(url, poolclass=NullPool).connect() as connection:
+    """Connect to a database to migrate it; the service's settings, which env.py may ask, name it."""
+    engine = create_engine(url, poolclass=NullPool)
+    with pointing_to({logical: url}), engine.connect() as connection:
         yield connection
 
 

@@ -31,7 +31,7 @@ SETTINGS: Final[Mapping[str, str]] = {}
 HEALTH: Final = "<< health >>"
 """A path that answers GET with 200 when the service is ready, for e2e tests."""
 MIGRATION_CHECKS: Final = ("models", "downgrades")
-"""Told before the first test: models that are ahead, and migrations that cannot be undone and redone.
+"""What is told before the first test: models that are ahead, migrations that cannot be undone.
 
 Take out what your migrations were never held to.
 """
@@ -52,19 +52,30 @@ def load_app() -> Any:
 
 <% if is_async %>
 async def client(app: Any) -> AsyncIterator[Any]:
-    """The fixture `client`: call the service in this process."""
-    from httpx import ASGITransport, AsyncClient
+    """Call the service in this process: the fixture `client`."""
+<% if framework == "litestar" %>
+    from litestar.testing import AsyncTestClient
 
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://service") as client:
+    async with AsyncTestClient(app) as client:
         yield client
 <% else %>
+    from httpx import ASGITransport, AsyncClient
+
+    transport = ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        AsyncClient(transport=transport, base_url="http://service") as client,
+    ):
+        yield client
+<% endif %>
+<% else %>
 def client(app: Any) -> Iterator[Any]:
-    """The fixture `client`: call the service in this process."""
-<% if is_wsgi %>
+    """Call the service in this process: the fixture `client`."""
+<% if framework == "flask" %>
     with app.test_client() as client:
         yield client
 <% else %>
-    from starlette.testclient import TestClient
+    from << "litestar.testing" if framework == "litestar" else "starlette.testclient" >> import TestClient
 
     with TestClient(app) as client:
         yield client
@@ -77,7 +88,7 @@ async def session(app: Any) -> AsyncIterator[Any]:
 <% else %>
 def session(app: Any) -> Iterator[Any]:
 <% endif %>
-    """The fixture `session`: read and write, over the engine that the service uses."""
+    """Read and write over the engine that the service uses: the fixture `session`."""
 <% if maker %>
     from << maker.module >> import << maker.name >>
 
@@ -130,7 +141,7 @@ def create_app() -> Any:
     """Give the application to uvicorn, which serves it to e2e tests and `invoke service.run`."""
     from testdb import engines  # noqa: F401  a test's end ends connections, and pools notice
 
-<% if is_wsgi %>
+<% if framework == "flask" %>
     from a2wsgi import WSGIMiddleware
 
     return WSGIMiddleware(load_app())
@@ -192,7 +203,8 @@ def migration_files(logical: str) -> Iterable[Path]:
 
 def source_files() -> Iterable[Path]:
     """List the code that the models may come from, and this file, which must fit it."""
-    return (*PACKAGE.rglob("*.py"), Path(__file__))
+    code = [PACKAGE] if PACKAGE.is_file() else PACKAGE.rglob("*.py")
+    return (*code, Path(__file__))
 
 
 def mismatch() -> str | None:
@@ -207,7 +219,7 @@ def mismatch_of_settings() -> str | None:
 
 
 def log_config() -> dict[str, Any]:
-    """Describe to uvicorn how the service logs, in the format that testdb/processes/reports reads."""
+    """Describe to uvicorn how the service logs, as testdb/processes/reports.py reads it."""
     return {
         "version": 1,
         "disable_existing_loggers": False,

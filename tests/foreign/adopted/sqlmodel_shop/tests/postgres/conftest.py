@@ -1,0 +1,1 @@
+from testdb.fixtures import app, client, session  # noqa: F401

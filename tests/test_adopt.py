@@ -1,0 +1,346 @@
+"""Projects that never heard of this template adopt testdb; their owners write a line or two.
+
+They stand in tests/foreign, as their owners wrote them. What the owners did once they had adopted
+stands in tests/foreign/adopted: changes of files of theirs as owner.patch, and new tests.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import uv
+
+from harness import embedded
+from harness.baking import TEMPLATE
+from harness.environment import Environment, clean_variables
+from harness.external import ExternalServer
+from harness.gate import WAIT, Gate
+from harness.outcome import Outcome, run
+from harness.project import Bake, Project
+from harness.suite import audit
+from harness.watching import MARK, wait_until_gone
+
+FOREIGN: Final = Path(__file__).with_name("foreign")
+ADOPTED: Final = FOREIGN / "adopted"
+VARIANTS: Final = {
+    *("testdb/adapter.py", "testdb/engines.py", "testdb/fixtures.py", "testdb/requirements.txt"),
+    "testdb/identity/project.py",
+}
+"""What testdb has or says otherwise in an adopted project."""
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A foreign project, and what is known of it."""
+
+    name: str
+    install: tuple[str, ...]
+    """What its owner installs, as arguments of pip."""
+    own_tests: int
+    new_tests: int
+    commits: str
+    """A test that commits a key which only one can have."""
+
+
+SHOP: Final = Foreign(
+    "sqlmodel_shop",
+    ("--requirements", "pyproject.toml", "--group", "dev"),
+    own_tests=6,
+    new_tests=8,
+    commits="""
+def test_commits(client, twin):
+    cup = {"sku": "CUP-1", "name": "Cup", "price_cents": 900}
+    assert client.post("/products", json=cup).status_code == 201
+    wait_at_the_gate()
+""",
+)
+NOTES: Final = Foreign(
+    "flask_notes",
+    ("--editable", ".[test]"),
+    own_tests=5,
+    new_tests=8,
+    commits="""
+def test_commits(client, twin):
+    assert client.post("/notebooks", json={"title": "Travel"}).status_code == 201
+    wait_at_the_gate()
+""",
+)
+CITIES: Final = Foreign(
+    "litestar_cities",
+    ("--requirements", "requirements-dev.txt"),
+    own_tests=1,
+    new_tests=7,
+    commits="""
+async def test_commits(client, twin):
+    oslo = {"name": "Oslo", "country": "Norway"}
+    assert (await client.post("/cities", json=oslo)).status_code == 201
+    wait_at_the_gate()
+""",
+)
+WAITING: Final = f"""
+import pytest
+{WAIT}
+
+@pytest.mark.parametrize("twin", [1, 2])"""
+
+
+def adopt(path: Path, *arguments: str, code: int = 0) -> Outcome:
+    """Run the command."""
+    program = (sys.executable, str(TEMPLATE / "adopt"), str(path), *arguments)
+    return run(*program, cwd=path.parent, env=clean_variables(), code=code)
+
+
+def git(project: Path, *arguments: str) -> str:
+    """Run git, and get what it says."""
+    who = ("-c", "user.name=Owner", "-c", "user.email=owner@example.com")
+    done = run("git", *who, *arguments, cwd=project, env=clean_variables())
+    return done.stdout
+
+
+def under_git(path: Path) -> Path:
+    """Commit all that is there."""
+    git(path, "init", "--quiet")
+    git(path, "add", "--all")
+    git(path, "commit", "--quiet", "--allow-empty", "--message", "As it was")
+    return path
+
+
+def copied(foreign: Foreign, directory: Path) -> Path:
+    """Copy a foreign project, as its owner has it."""
+    made = shutil.ignore_patterns("__pycache__", ".pytest_cache", "*.egg-info")
+    path = directory / foreign.name.replace("_", "-")
+    return under_git(Path(shutil.copytree(FOREIGN / foreign.name, path, ignore=made)))
+
+
+def changes(text: str) -> list[str]:
+    """Leave out of a patch what differs between two versions of git."""
+    return [line for line in text.splitlines() if not line.startswith("index ")]
+
+
+@pytest.fixture
+def variables(
+    foreign: Foreign, external_server: ExternalServer, homes: Path, mark: str
+) -> dict[str, str]:
+    """Use the external server for one of them, and embedded ones for the others."""
+    server = {"TESTDB_HOME": str(embedded.new_home(homes))}
+    return {MARK: mark, **(external_server.variables if foreign is SHOP else server)}
+
+
+@pytest.fixture
+def project(foreign: Foreign, tmp_path: Path, variables: dict[str, str]) -> Project:
+    """Have a foreign project adopted, in an environment with what it and testdb ask for alone."""
+    path = copied(foreign, tmp_path)
+    adopt(path).expect("Left as it is: ", "Read testdb/adapter.py, and run: pytest -n 2")
+    environment = Environment(tmp_path / "environment")
+    tool = uv.find_uv_bin()
+    make = (tool, "venv", "--quiet", "--python", sys.executable, environment.path)
+    install = (tool, "pip", "install", "--quiet", "--python", environment.python)
+    wanted = ("--requirements", "testdb/requirements.txt", *foreign.install)
+    for command in (make, (*install, *wanted)):
+        run(*command, cwd=path, env=clean_variables())
+    return Project(path, environment, variables)
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        SHOP,
+        pytest.param(NOTES, marks=pytest.mark.long),
+        pytest.param(CITIES, marks=pytest.mark.long),
+    ],
+    ids=lambda foreign: foreign.name,
+)
+def test_a_foreign_project_has_what_a_generated_one_has(
+    project: Project, foreign: Foreign, gate: Gate
+) -> None:
+    patch = ADOPTED / foreign.name / "owner.patch"
+    if patch.exists():
+        git(project.path, "apply", str(patch))
+    shutil.copytree(ADOPTED / foreign.name / "tests", project / "tests", dirs_exist_ok=True)
+    done = project.run("pytest", "-n", "2")
+    done.expect(f"{foreign.own_tests + foreign.new_tests} passed", "template main migrated in")
+    counts = audit(done)
+    assert counts["created"] == counts["dropped"] > 3
+    assert counts["kept"] == counts["left"] == 0
+    two_workers_commit_the_same_key_and_are_killed(project, foreign, gate)
+    swept = project.run("invoke", "db.sweep")
+    swept.expect("its run is dead", "Dropped 2 databases").expect_none_of("no test, example")
+    assert project.databases() == []
+    assert changes(git(project.path, "diff")) == changes(
+        patch.read_text() if patch.exists() else ""
+    )
+    if foreign is SHOP:
+        own_tests_run_on_postgresql_once_the_owner_deletes_two_fixtures(project)
+
+
+def two_workers_commit_the_same_key_and_are_killed(
+    project: Project, foreign: Foreign, gate: Gate
+) -> None:
+    folder = "tests/postgres" if foreign is SHOP else "tests"
+    path = project.write(f"{folder}/test_waits.py", WAITING + foreign.commits)
+    there = project.with_shell(**gate.variables)
+    running = there.start("pytest", "-n", "2", path)
+    there.wait_for(running, lambda: len(gate.arrived()) == 2, "to commit in both workers")
+    during = project.databases()
+    assert {row["worker"] for row in during} == {"gw0", "gw1"}
+    assert {(row["kind"], row["alive"], row["kept"]) for row in during} == {("worker", True, False)}
+    os.killpg(running.pid, signal.SIGKILL)
+    project.finish(running, code=-signal.SIGKILL)
+    if foreign is SHOP:  # else its server is one of the processes that carry the mark
+        wait_until_gone(project.shell[MARK])
+    (project / path).unlink()
+
+
+def own_tests_run_on_postgresql_once_the_owner_deletes_two_fixtures(project: Project) -> None:
+    conftest = project / "tests/conftest.py"
+    text = conftest.read_text()
+    conftest.write_text(text[: text.index('@pytest.fixture(name="session")')])
+    done = project.run("pytest", "tests/test_products.py", "tests/test_orders.py", "-v")
+    done.expect("6 passed", "no migration ran")
+    assert audit(done)["created"] == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+def test_the_tasks_and_sessions_of_an_adopted_project(project: Project, foreign: Foreign) -> None:
+    patch = ADOPTED / foreign.name / "owner.patch"
+    if patch.exists():
+        git(project.path, "apply", str(patch))
+    created = project.run("invoke", "db.create").find(r"db\.drop (\w+)`")[1]
+    project.run("invoke", "db.migrate").expect("is at the newest revision")
+    project.run("invoke", "db.revision", "nothing", code=1).expect("there is nothing to write")
+    project.run("invoke", "db.revision", "more", "--empty")
+    written = git(project.path, "ls-files", "--others", "--exclude-standard", "*_more.py")
+    assert "versions/" in written
+    (project / written.strip()).unlink()
+    project.run("invoke", "db.drop", created)
+    project.nox("-s", "tests").expect(f"{foreign.own_tests} passed")
+
+
+@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project(
+    foreign: Foreign, bake: Bake, tmp_path: Path
+) -> None:
+    path, baked = copied(foreign, tmp_path), bake()
+    owned = {name: (path / name).read_text() for name in git(path, "ls-files").splitlines()}
+    adopt(path)
+    assert {name: (path / name).read_text() for name in owned} == owned
+    adopted = set(git(path, "ls-files", "--others", "--exclude-standard", "testdb").split())
+    generated = {
+        file.relative_to(baked).as_posix()
+        for file in baked.glob("testdb/**/*")
+        if file.is_file() and file.suffix != ".pyc"
+    }
+    assert adopted == generated | VARIANTS
+    for name in generated - VARIANTS:
+        assert (path / name).read_text() == (baked / name).read_text(), name
+    new = git(path, "ls-files", "--others", "--exclude-standard").split()
+    for name in new:
+        text = (path / name).read_text()
+        assert not [left for left in ("<<", "<%", "# demo") if left in text], name
+    git(path, "add", "--all")
+    adopt(path).expect("Written: nothing\n", "Left as it is: examples/ (1 files)")
+    assert git(path, "diff", "--name-only") == ""
+
+
+@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+def test_what_an_adopter_gets_is_formatted_and_lint_clean(
+    foreign: Foreign, environment: Environment, tmp_path: Path
+) -> None:
+    path = copied(foreign, tmp_path)
+    adopt(path)
+    new = git(path, "ls-files", "--others", "--exclude-standard", "*.py").split()
+    ruff = (environment.path / "bin" / "ruff", "--isolated")
+    options = ("--line-length", "100", *new)
+    run(ruff[0], "format", "--check", *ruff[1:], *options, cwd=path, env=clean_variables())
+    run(ruff[0], "check", *ruff[1:], *options, cwd=path, env=clean_variables())
+
+
+REFUSALS: Final = {
+    "no folder": ("rm -r project", "is no folder"),
+    "no git": ("rm -r project/.git", "is not under git"),
+    "own testdb": ("mkdir project/testdb", "exists, and is not of this template"),
+    "own module": ("touch project/testdb.py", "exists, and is not of this template"),
+    "no package": ("rm -r project/app", "Name the one that is the service"),
+    "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
+    "a file in the way": ("touch project/examples", "examples/run_all.py. Nothing was written."),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refusal_is_one_line_and_nothing_is_written(tmp_path: Path, refusal: str) -> None:
+    path = copied(SHOP, tmp_path).rename(tmp_path / "project")
+    command, message = REFUSALS[refusal]
+    subprocess.run(command.split(), cwd=tmp_path, check=True)
+    before = sorted(tmp_path.rglob("*"))
+    done = adopt(path, code=1).expect("ERROR: ", message, "Nothing was written.")
+    assert len(done.output.splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_the_template_itself_is_refused() -> None:
+    adopt(TEMPLATE / "tests", code=1).expect("is the template itself").expect_times(1, "^ERROR")
+
+
+def test_what_exists_is_left_and_what_it_lacks_is_said(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    (path / "noxfile.py").write_text("import nox\n")
+    (path / "tasks.py").write_text("from invoke import task\n")
+    (path / "tests/conftest.py").write_text('import os\nos.environ["DATABASE_URL"] = "sqlite://"\n')
+    adopt(path).expect(
+        "Left as it is: noxfile.py",
+        "To the settings of pytest in pyproject.toml, add `addopts",
+        "tests/conftest.py sets DATABASE_URL",
+        'add `session.install("-r", "testdb/requirements.txt")`',
+        "a folder tasks/ would hide it",
+    )
+    assert not (path / "tasks").exists()
+
+
+GUESSES: Final = {
+    "settings with a prefix": (
+        """class S(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+    database_url: PostgresDsn
+""",
+        'URL_VARIABLE: Final = "SHOP_DATABASE_URL"',
+    ),
+    "a factory": (
+        "def create_app(config=None):\n    return Flask()\n",
+        "    return create_app()\n",
+    ),
+    "a factory that needs an argument": (
+        "def create_app(config):\n    return FastAPI()\n",
+        "say in `load_app` where the application is",
+    ),
+    "an annotated engine": (
+        "db: Engine = sqlalchemy.create_engine(URL)\n",
+        "    from app.code import db\n",
+    ),
+    "a maker of sessions": (
+        "Sessions = sessionmaker(create_engine(URL))\n",
+        "    with Sessions() as session:\n",
+    ),
+    "an async engine": (
+        "engine = create_async_engine(URL)\n",
+        "async def session(app: Any) -> AsyncIterator[Any]:\n",
+    ),
+    "no variable": ("URL = read()\n", "say in URL_VARIABLE which variable"),
+}
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_a_guess(tmp_path: Path, guess: str) -> None:
+    path = tmp_path / "project"
+    (path / "app").mkdir(parents=True)
+    (path / "app/__init__.py").touch()
+    code, expected = GUESSES[guess]
+    (path / "app/code.py").write_text(code)
+    said = adopt(under_git(path)).output
+    assert expected in f"{said}\n{(path / 'testdb/adapter.py').read_text()}"
