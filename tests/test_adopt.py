@@ -83,6 +83,8 @@ async def test_commits(client, twin):
     wait_at_the_gate()
 """,
 )
+LOOSER: Final = "ANN401,ARG001,I001,RUF100"
+"""Rules for less than what any service is: its types, its fixtures and its order of imports."""
 WAITING: Final = f"""
 import pytest
 {WAIT}
@@ -251,15 +253,14 @@ def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project
 
 @pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
 def test_what_an_adopter_gets_is_formatted_and_lint_clean(
-    foreign: Foreign, environment: Environment, tmp_path: Path
+    foreign: Foreign, bake: Bake, environment: Environment, tmp_path: Path
 ) -> None:
     path = copied(foreign, tmp_path)
     adopt(path)
     new = git(path, "ls-files", "--others", "--exclude-standard", "*.py").split()
-    ruff = (environment.path / "bin" / "ruff", "--isolated")
-    options = ("--line-length", "100", *new)
-    run(ruff[0], "format", "--check", *ruff[1:], *options, cwd=path, env=clean_variables())
-    run(ruff[0], "check", *ruff[1:], *options, cwd=path, env=clean_variables())
+    ruff, config = environment.path / "bin" / "ruff", f"--config={bake() / 'pyproject.toml'}"
+    run(ruff, "format", "--check", config, *new, cwd=path, env=clean_variables())
+    run(ruff, "check", config, f"--ignore={LOOSER}", *new, cwd=path, env=clean_variables())
 
 
 REFUSALS: Final = {

@@ -34,7 +34,7 @@ def migrator_of(logical: str) -> Migrator:
 
 @contextmanager
 def connect_to(logical: str, url: URL) -> Iterator[Connection]:
-    """Connect to a database to migrate it; the service's settings, which env.py may ask, name it."""
+    """Connect to a database to migrate it. The settings name it too, as env.py may ask them."""
     engine = create_engine(url, poolclass=NullPool)
     with pointing_to({logical: url}), engine.connect() as connection:
         yield connection

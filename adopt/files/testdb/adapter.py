@@ -163,7 +163,7 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
     return config
 
 
-def alembic_command(logical: str) -> str:  # noqa: ARG001  there is one
+def alembic_command(logical: str) -> str:
     """Spell Alembic's own command line."""
     return "alembic"
 
@@ -191,7 +191,7 @@ def revise(logical: str, connection: Connection, message: str, *, empty: bool) -
     return Path(written.path) if isinstance(written, Script) else None
 
 
-def versions(logical: str) -> Path:  # noqa: ARG001
+def versions(logical: str) -> Path:
     """Say where the migrations are."""
     return MIGRATIONS / "versions"
 

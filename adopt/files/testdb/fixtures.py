@@ -53,13 +53,13 @@ def databases(worker_databases: WorkerDatabases, isolation: Isolation) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def worker_app(worker_databases: WorkerDatabases) -> Any:  # noqa: ARG001  its engines follow
+def worker_app(worker_databases: WorkerDatabases) -> Any:
     """Have the application, one for all tests of this worker."""
     return adapter.load_app()
 
 
 @pytest.fixture
-def app(databases: DatabaseSet, worker_app: Any) -> Iterator[Any]:  # noqa: ARG001
+def app(databases: DatabaseSet, worker_app: Any) -> Iterator[Any]:
     """Use the application. What a test changes of its overrides or its config is undone."""
     attributes = (getattr(worker_app, name, None) for name in ("dependency_overrides", "config"))
     kept = [(found, dict(found)) for found in attributes if isinstance(found, dict)]
