@@ -8,13 +8,12 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
-from guess import GuessError, Service, guess
+from guess import GuessError, Service, guess, read_pyproject
 from jinja2 import Environment, StrictUndefined
 
 TEMPLATE = Path(__file__).resolve().parents[1]
@@ -204,7 +203,7 @@ def advise(
         if settings.endswith(".toml"):
             lines = '`addopts = ["-p", "testdb.fixtures"]` and `pythonpath = ["."]`'
         yield f"To the settings of pytest in {settings}, add {lines}"
-    pyproject = read_toml(root / "pyproject.toml")
+    pyproject = read_pyproject(root)
     backend = pyproject.get("build-system", {}).get("build-backend", "")
     is_flat = "/" not in service.package
     if is_flat and "setuptools" in backend and "setuptools" not in pyproject.get("tool", {}):
@@ -248,11 +247,6 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
                 "those there, and the tests run on PostgreSQL; or give a folder the new ones, by a "
                 "conftest.py in it: `from testdb.fixtures import app, client, session`"
             )
-
-
-def read_toml(path: Path) -> dict[str, dict[str, str]]:
-    """Read a file of settings; nothing where there is none."""
-    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
 
 
 if __name__ == "__main__":

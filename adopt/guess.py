@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 APPS = ("FastAPI", "Flask", "Litestar", "Quart", "Starlette")
 FRAMEWORKS = ("flask", "litestar")
@@ -17,12 +17,12 @@ MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
 NO_SERVICE = {
     *("tests", "test", "testdb", "tasks", "examples", "docs", "scripts", "alembic", "migrations"),
-    *("build", "dist", "node_modules", "venv", "env"),
+    *("src", "build", "dist", "node_modules", "venv", "env", ".venv", ".nox", ".tox"),
 }
 """Folders that are no service, whatever they hold."""
 _VARIABLE = re.compile(
     r"""(?:environ(?:\.get|\.setdefault)?|getenv)\s*[\[(]"""
-    r"""\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*)["']"""
+    r"""\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*(?:UR[IL]|DSN)\w*)["']"""
 )
 _SETTING = re.compile(
     r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:",
@@ -83,7 +83,7 @@ def guess(root: Path, package: str | None) -> Service:
     """
     path = find_package(root, package)
     source = path.parent
-    text = "\n".join(file.read_text("utf-8") for file in python_files(path))
+    text = "\n".join(file.read_text("utf-8", "replace") for file in python_files(path))
     found = dict(find_places(path, source))
     module = path.stem
     service = Service(
@@ -130,19 +130,18 @@ def find_package(root: Path, package: str | None) -> Path:
                     return path
         msg = f"There is no package {package} in {root}, and none in src/."
         raise GuessError(msg)
-    found = [
-        path.parent
-        for source in sources
-        for path in sorted(source.glob("*/__init__.py"))
-        if path.parent.name not in NO_SERVICE
-    ]
+    found: set[Path] = set()
+    for having in ("*/__init__.py", "*/*.py"):
+        if not found:
+            found = {path.parent for source in sources for path in source.glob(having)}
+            found = {folder for folder in found if folder.name not in NO_SERVICE}
     if not found and (root / "app.py").exists():
         return root / "app.py"
     if len(found) != 1:
-        names = ", ".join(path.name for path in found) or "no package"
+        names = ", ".join(sorted(path.name for path in found)) or "no package"
         msg = f"{root} has {names}. Name the one that is the service: --package NAME."
         raise GuessError(msg)
-    return found[0]
+    return found.pop()
 
 
 def python_files(path: Path) -> list[Path]:
@@ -209,13 +208,13 @@ def read_alembic(root: Path, service: Service) -> None:
 
 def slug_of(root: Path) -> str:
     """Name the project, in every clone alike where that can be: it owns its databases by that."""
-    name = _pyproject(root).get("project", {}).get("name", root.name)
+    name = read_pyproject(root).get("project", {}).get("name", root.name)
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "service"
 
 
 def install_of(root: Path) -> list[str]:
     """Say what nox installs of the project, in the words of its noxfile.py."""
-    pyproject = _pyproject(root)
+    pyproject = read_pyproject(root)
     if "build-system" in pyproject:
         extras = pyproject.get("project", {}).get("optional-dependencies", {})
         chosen = ",".join(name for name in extras if name in FOR_TESTS)
@@ -230,6 +229,15 @@ def install_of(root: Path) -> list[str]:
     return [f'"--requirement={path.name}"' for path in sorted(root.glob("requirements*.txt"))]
 
 
-def _pyproject(root: Path) -> dict:
+def read_pyproject(root: Path) -> dict[str, Any]:
+    """Read what pyproject.toml says; nothing where there is none.
+
+    Raises:
+        GuessError: it cannot be read.
+    """
     path = root / "pyproject.toml"
-    return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    try:
+        return tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+    except ValueError as error:
+        msg = f"{path} cannot be read: {error}."
+        raise GuessError(msg) from None

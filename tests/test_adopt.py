@@ -225,6 +225,33 @@ def test_the_tasks_and_sessions_of_an_adopted_project(project: Project, foreign:
     project.nox("-s", "tests").expect(f"{foreign.own_tests} passed")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("foreign", [NOTES], ids=["flask_notes"])
+def test_what_leads_to_a_real_database_is_refused_in_one_message(project: Project) -> None:
+    project.run("pytest", "-n", "0")
+    env = "migrations/env.py"
+    text = (project / env).read_text()
+    for driver, message in {
+        "psycopg": "A connection to the database 'notes' was refused: it is not disposable",
+        "psycopg2": "The service connects by psycopg2, which testdb cannot watch.",
+    }.items():
+        engine = (
+            f"import sqlalchemy\nmade = sqlalchemy.create_engine('postgresql+{driver}:///notes')\n"
+        )
+        project.write(env, engine + text.replace("with connectable.", "with made."))
+        for command in (("pytest", "-n", "0"), ("invoke", "db.create")):
+            refused = project.run(*command, code=None).expect(message)
+            assert refused.code != 0
+            refused.expect_none_of("Traceback", "INTERNALERROR")
+    project.write(env, text)
+    project.write(
+        "tests/test_at_import.py",
+        'from notes import create_app\n\ncreate_app().extensions["engine"].connect()\n',
+    )
+    refused = project.run("pytest", "-n", "0", code=None)
+    refused.expect("tests/test_at_import.py:3", "'none' was refused: it is not disposable")
+
+
 @pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
 def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project(
     foreign: Foreign, bake: Bake, tmp_path: Path
@@ -270,6 +297,7 @@ REFUSALS: Final = {
     "own module": ("touch project/testdb.py", "exists, and is not of this template"),
     "no package": ("rm -r project/app", "Name the one that is the service"),
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
+    "no TOML": ("cp project/README.md project/pyproject.toml", "pyproject.toml cannot be read"),
     "a file in the way": ("touch project/examples", "examples/run_all.py. Nothing was written."),
 }
 
@@ -333,6 +361,10 @@ GUESSES: Final = {
         "async def session(app: Any) -> AsyncIterator[Any]:\n",
     ),
     "no variable": ("URL = read()\n", "say in URL_VARIABLE which variable"),
+    "variables for the parts of a URL": (
+        'URL = make(os.environ["DB_HOST"], os.environ["DB_NAME"])\n',
+        "say in URL_VARIABLE which variable",
+    ),
 }
 
 
@@ -340,7 +372,6 @@ GUESSES: Final = {
 def test_a_guess(tmp_path: Path, guess: str) -> None:
     path = tmp_path / "project"
     (path / "app").mkdir(parents=True)
-    (path / "app/__init__.py").touch()
     code, expected = GUESSES[guess]
     (path / "app/code.py").write_text(code)
     said = adopt(under_git(path)).output
