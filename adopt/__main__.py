@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
-from guess import GuessError, Service, guess, read_pyproject
+from guess import GuessError, Place, Service, guess, read_pyproject
 from jinja2 import Environment, StrictUndefined
 
 TEMPLATE = Path(__file__).resolve().parents[1]
@@ -211,6 +211,15 @@ def advise(
             "To pyproject.toml, add `[tool.setuptools]` and `packages = "
             f'["{service.package}"]`: wheels hold no testdb'
         )
+    env = root / service.migrations / "env.py"
+    if env.exists() and "current_app" in (text := env.read_text("utf-8")):
+        factory = service.factory or Place("…", "create_app")
+        if "app_context" not in text:
+            yield (
+                f"In {env.relative_to(root)}, which Alembic runs without Flask, add below `from "
+                f"flask import current_app`: `if not current_app: from {factory.module} import "
+                f"{factory.name}; {factory.name}().app_context().push()`"
+            )
     yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
     if "testdb" not in noxfile.read_text("utf-8"):

@@ -14,7 +14,10 @@ FRAMEWORKS = ("flask", "litestar")
 """Those that are tested by a client of their own; all others by Starlette's."""
 ENGINES = ("create_engine", "create_async_engine")
 MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session")
+EXTENSIONS = ("SQLAlchemy",)
+"""Flask-SQLAlchemy's, which has engine and sessions in it."""
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
+MADE_BY = {"app": APPS, "engine": ENGINES, "maker": MAKERS, "extension": EXTENSIONS}
 NO_SERVICE = {
     *("tests", "test", "testdb", "tasks", "examples", "docs", "scripts", "alembic", "migrations"),
     *("src", "build", "dist", "node_modules", "venv", "env", ".venv", ".nox", ".tox"),
@@ -64,6 +67,7 @@ class Service:
     engine: Place
     factory: Place | None = None
     maker: Place | None = None
+    extension: Place | None = None
     alembic_ini: str = "alembic.ini"
     migrations: str = "alembic"
     variable: str = "DATABASE_URL"
@@ -96,6 +100,7 @@ def guess(root: Path, package: str | None) -> Service:
         engine=found.get("engine", Place(f"{module}.database", "engine")),
         factory=found.get("factory"),
         maker=found.get("maker"),
+        extension=found.get("extension"),
         is_async="create_async_engine" in text,
         is_sqlmodel="sqlmodel" in text,
     )
@@ -104,7 +109,7 @@ def guess(root: Path, package: str | None) -> Service:
             service.framework = framework
     if not found.keys() & {"app", "factory"}:
         service.not_found.append("say in `load_app` where the application is")
-    if not found.keys() & {"engine", "maker"}:
+    if not found.keys() & {"engine", "maker", "extension"}:
         service.not_found.append("say in `session` where the service has its sessions from")
     if variable := find_variable(text):
         service.variable = variable
@@ -170,7 +175,7 @@ def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
                 case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=called)) | (
                     ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=called))
                 ):
-                    for kind, makers in (("app", APPS), ("engine", ENGINES), ("maker", MAKERS)):
+                    for kind, makers in MADE_BY.items():
                         if ast.unparse(called).rpartition(".")[2] in makers:
                             yield kind, Place(module, name)
 
@@ -194,14 +199,17 @@ def find_variable(text: str) -> str | None:
 
 def read_alembic(root: Path, service: Service) -> None:
     """Read where the migrations are."""
-    ini = root / service.alembic_ini
-    if not ini.exists():
+    ini = next(
+        (path for at in ("", "*/", "src/*/") for path in root.glob(f"{at}alembic.ini")), None
+    )
+    if ini is None:
         service.not_found.append("say in ALEMBIC_INI and MIGRATIONS where Alembic's files are")
         return
-    parser = configparser.ConfigParser({"here": str(root)}, interpolation=None)
+    service.alembic_ini = ini.relative_to(root).as_posix()
+    parser = configparser.ConfigParser(interpolation=None)
     parser.read(ini, "utf-8")
-    location = parser.get("alembic", "script_location", fallback=service.migrations)
-    folder = (root / location.replace("%(here)s", str(root))).resolve()
+    location = parser.get("alembic", "script_location", fallback=str(ini.parent))
+    folder = (root / location.replace("%(here)s", str(ini.parent))).resolve()
     if folder.is_relative_to(root):
         service.migrations = folder.relative_to(root).as_posix()
 

@@ -71,6 +71,17 @@ def test_commits(client, twin):
     wait_at_the_gate()
 """,
 )
+BLOG: Final = Foreign(
+    "flask_blog",
+    ("--requirements", "requirements.txt"),
+    own_tests=1,
+    new_tests=7,
+    commits="""
+def test_commits(client, twin):
+    assert client.post("/posts/hello").status_code == 200
+    wait_at_the_gate()
+""",
+)
 CITIES: Final = Foreign(
     "litestar_cities",
     ("--requirements", "requirements-dev.txt"),
@@ -83,6 +94,7 @@ async def test_commits(client, twin):
     wait_at_the_gate()
 """,
 )
+EVERY: Final = (SHOP, NOTES, BLOG, CITIES)
 LOOSER: Final = "ANN401,ARG001,I001,RUF100"
 """Rules for less than what any service is: its types, its fixtures and its order of imports."""
 WAITING: Final = f"""
@@ -154,6 +166,7 @@ def project(foreign: Foreign, tmp_path: Path, variables: dict[str, str]) -> Proj
     [
         SHOP,
         pytest.param(NOTES, marks=pytest.mark.long),
+        pytest.param(BLOG, marks=pytest.mark.long),
         pytest.param(CITIES, marks=pytest.mark.long),
     ],
     ids=lambda foreign: foreign.name,
@@ -209,7 +222,7 @@ def own_tests_run_on_postgresql_once_the_owner_deletes_two_fixtures(project: Pro
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+@pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
 def test_the_tasks_and_sessions_of_an_adopted_project(project: Project, foreign: Foreign) -> None:
     patch = ADOPTED / foreign.name / "owner.patch"
     if patch.exists():
@@ -252,7 +265,7 @@ def test_what_leads_to_a_real_database_is_refused_in_one_message(project: Projec
     refused.expect("tests/test_at_import.py:3", "'none' was refused: it is not disposable")
 
 
-@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+@pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
 def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project(
     foreign: Foreign, bake: Bake, tmp_path: Path
 ) -> None:
@@ -278,7 +291,7 @@ def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project
     assert git(path, "diff", "--name-only") == ""
 
 
-@pytest.mark.parametrize("foreign", [SHOP, NOTES, CITIES], ids=lambda foreign: foreign.name)
+@pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
 def test_what_an_adopter_gets_is_formatted_and_lint_clean(
     foreign: Foreign, bake: Bake, environment: Environment, tmp_path: Path
 ) -> None:

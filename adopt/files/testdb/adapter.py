@@ -89,7 +89,12 @@ async def session(app: Any) -> AsyncIterator[Any]:
 def session(app: Any) -> Iterator[Any]:
 <% endif %>
     """Read and write over the engine that the service uses: the fixture `session`."""
-<% if maker %>
+<% if extension %>
+    from << extension.module >> import << extension.name >>
+
+    with app.app_context():
+        yield << extension.name >>.session
+<% elif maker %>
     from << maker.module >> import << maker.name >>
 
     << "async " if is_async else "" >>with << maker.name >>() as session:
@@ -159,7 +164,6 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
     config = Config(ALEMBIC_INI, attributes={"logical": logical, "connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", engines.ANY)
-    config.config_file_name = None  # so that env.py does not silence the loggers of tests
     return config
 
 
@@ -172,7 +176,10 @@ def upgrade(logical: str, connection: Connection) -> None:
     """Migrate the database behind the connection to the newest revision, and commit."""
     from alembic import command
 
-    command.upgrade(alembic_config(logical, connection), "head")
+    from testdb import engines
+
+    with engines.left_by_env_py(connection):
+        command.upgrade(alembic_config(logical, connection), "head")
 
 
 def revise(logical: str, connection: Connection, message: str, *, empty: bool) -> Path | None:

@@ -5,14 +5,18 @@ its worker's, or a clone, and the settings in the environment name it. So wherev
 made for a disposable database, or for none, it is led to that one. Whatever else it was made for,
 the guard refuses.
 
+Nor does an env.py, which runs in this process, configure its logging: that would silence loggers
+that tests listen to.
+
 adapter.py and fixtures.py import this module before the service can connect.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging.config
 import select
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -20,18 +24,22 @@ from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import Pool
 
-from testdb.adapter import SERVICE, URL_VARIABLE, url_in_force
+from testdb.adapter import ALEMBIC_INI, SERVICE, URL_VARIABLE, url_in_force
 from testdb.identity.errors import RefusedError
 from testdb.identity.names import parse
+from testdb.postgres import sessions
 from testdb.postgres.environment import NOWHERE
 from testdb.postgres.server_url import DRIVER
 
 if TYPE_CHECKING:
-    from sqlalchemy import Dialect
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection, Dialect
     from sqlalchemy.pool import ConnectionPoolEntry
 
 ANY: Final = f"{DRIVER}:///none?host={NOWHERE}"
 """A URL for engines that follow the settings."""
+_configure: Final = logging.config.fileConfig
 _ADDRESS: Final = ("host", "hostaddr", "port", "dbname", "user", "password", "service")
 
 
@@ -87,3 +95,21 @@ def _was_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool
     poll = select.poll()
     poll.register(connection.pgconn.socket, select.POLLIN)
     return bool(poll.poll(0))
+
+
+@contextmanager
+def left_by_env_py(connection: Connection) -> Iterator[None]:
+    """Close in the end this connection, and what env.py leaves in a pool to the same database."""
+    try:
+        yield
+    finally:
+        connection.close()
+        sessions.close([connection.engine.url.database], SERVICE)
+
+
+def _configure_others(file: Any, *arguments: Any, **options: Any) -> None:
+    if str(file) != str(ALEMBIC_INI):
+        _configure(file, *arguments, **options)
+
+
+logging.config.fileConfig = _configure_others
