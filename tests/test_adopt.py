@@ -9,7 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -265,40 +268,63 @@ def test_what_leads_to_a_real_database_is_refused_in_one_message(project: Projec
     refused.expect("tests/test_at_import.py:3", "'none' was refused: it is not disposable")
 
 
+@pytest.fixture(scope="module")
+def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Foreign], Path]:
+    """Adopt each project once, for tests that only look: what is new is what git does not track."""
+
+    @cache
+    def adopted(foreign: Foreign) -> Path:
+        path = copied(foreign, tmp_path_factory.mktemp("adopted"))
+        adopt(path)
+        return path
+
+    return adopted
+
+
+def new_files(path: Path, *places: str) -> list[str]:
+    """List what git does not track."""
+    return git(path, "ls-files", "--others", "--exclude-standard", *places).splitlines()
+
+
 @pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
-def test_nothing_of_theirs_is_changed_and_rooms_are_those_of_a_generated_project(
-    foreign: Foreign, bake: Bake, tmp_path: Path
+def test_nothing_of_theirs_is_changed_however_often(
+    foreign: Foreign, adopted: Callable[[Foreign], Path]
 ) -> None:
-    path, baked = copied(foreign, tmp_path), bake()
-    owned = {name: (path / name).read_text() for name in git(path, "ls-files").splitlines()}
-    adopt(path)
-    assert {name: (path / name).read_text() for name in owned} == owned
-    adopted = set(git(path, "ls-files", "--others", "--exclude-standard", "testdb").split())
+    path = adopted(foreign)
+    new = {name: (path / name).read_text() for name in new_files(path)}
+    assert git(path, "diff", "HEAD") == ""
+    for name, text in new.items():
+        assert not [left for left in ("<<", "<%", "# demo") if left in text], name
+    adopt(path).expect("Written: nothing\n", "Left as it is: examples/ (1 files)")
+    assert git(path, "diff", "HEAD") == ""
+    assert {name: (path / name).read_text() for name in new_files(path)} == new
+
+
+@pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
+def test_the_rooms_are_those_of_a_generated_project(
+    foreign: Foreign, adopted: Callable[[Foreign], Path], bake: Bake
+) -> None:
+    path, baked = adopted(foreign), bake()
     generated = {
         file.relative_to(baked).as_posix()
         for file in baked.glob("testdb/**/*")
         if file.is_file() and file.suffix != ".pyc"
     }
-    assert adopted == generated | VARIANTS
+    assert set(new_files(path, "testdb")) == generated | VARIANTS
     for name in generated - VARIANTS:
         assert (path / name).read_text() == (baked / name).read_text(), name
-    new = git(path, "ls-files", "--others", "--exclude-standard").split()
-    for name in new:
-        text = (path / name).read_text()
-        assert not [left for left in ("<<", "<%", "# demo") if left in text], name
-    git(path, "add", "--all")
-    adopt(path).expect("Written: nothing\n", "Left as it is: examples/ (1 files)")
-    assert git(path, "diff", "--name-only") == ""
 
 
 @pytest.mark.parametrize("foreign", EVERY, ids=lambda foreign: foreign.name)
 def test_what_an_adopter_gets_is_formatted_and_lint_clean(
-    foreign: Foreign, bake: Bake, environment: Environment, tmp_path: Path
+    foreign: Foreign,
+    adopted: Callable[[Foreign], Path],
+    bake: Bake,
+    environment: Environment,
 ) -> None:
-    path = copied(foreign, tmp_path)
-    adopt(path)
-    new = git(path, "ls-files", "--others", "--exclude-standard", "*.py").split()
+    path = adopted(foreign)
     ruff, config = environment.path / "bin" / "ruff", f"--config={bake() / 'pyproject.toml'}"
+    new = new_files(path, "*.py")
     run(ruff, "format", "--check", config, *new, cwd=path, env=clean_variables())
     run(ruff, "check", config, f"--ignore={LOOSER}", *new, cwd=path, env=clean_variables())
 
@@ -351,41 +377,41 @@ GUESSES: Final = {
     model_config = SettingsConfigDict(env_prefix="SHOP_")
     database_url: PostgresDsn
 """,
-        'URL_VARIABLE: Final = "SHOP_DATABASE_URL"',
+        {"variable": "SHOP_DATABASE_URL"},
+    ),
+    "a variable on a line of its own": (
+        'URL = os.environ.get(\n    "SQLALCHEMY_DATABASE_URI", "sqlite://"\n)\n',
+        {"variable": "SQLALCHEMY_DATABASE_URI"},
+    ),
+    "variables for the parts of a URL": (
+        'URL = make(os.environ["DB_HOST"], os.environ["DB_NAME"])\n',
+        {"not_found": "say in URL_VARIABLE which variable has the URL of the database"},
     ),
     "a factory": (
         "def create_app(config=None):\n    return Flask()\n",
-        "    return create_app()\n",
+        {"factory": ("app.code", "create_app")},
     ),
     "a factory that needs an argument": (
         "def create_app(config):\n    return FastAPI()\n",
-        "say in `load_app` where the application is",
+        {"factory": None, "not_found": "say in `load_app` where the application is"},
     ),
     "an annotated engine": (
         "db: Engine = sqlalchemy.create_engine(URL)\n",
-        "    from app.code import db\n",
+        {"engine": ("app.code", "db"), "is_async": False},
     ),
-    "a maker of sessions": (
-        "Sessions = sessionmaker(create_engine(URL))\n",
-        "    with Sessions() as session:\n",
-    ),
-    "an async engine": (
-        "engine = create_async_engine(URL)\n",
-        "async def session(app: Any) -> AsyncIterator[Any]:\n",
-    ),
-    "no variable": ("URL = read()\n", "say in URL_VARIABLE which variable"),
-    "variables for the parts of a URL": (
-        'URL = make(os.environ["DB_HOST"], os.environ["DB_NAME"])\n',
-        "say in URL_VARIABLE which variable",
-    ),
+    "an async engine": ("engine = create_async_engine(URL)\n", {"is_async": True}),
+    "a maker of sessions": ("New = sessionmaker()\n", {"maker": ("app.code", "New")}),
+    "Flask-SQLAlchemy": ("db = SQLAlchemy()\n", {"extension": ("app.code", "db")}),
+    "a path to ask": ('@app.route("/healthz")\ndef f(): ...\n', {"health": "/healthz"}),
 }
 
 
 @pytest.mark.parametrize("guess", GUESSES)
-def test_a_guess(tmp_path: Path, guess: str) -> None:
-    path = tmp_path / "project"
-    (path / "app").mkdir(parents=True)
+def test_a_guess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guess: str) -> None:
+    monkeypatch.syspath_prepend(TEMPLATE / "adopt")
+    (tmp_path / "app").mkdir()
     code, expected = GUESSES[guess]
-    (path / "app/code.py").write_text(code)
-    said = adopt(under_git(path)).output
-    assert expected in f"{said}\n{(path / 'testdb/adapter.py').read_text()}"
+    (tmp_path / "app/code.py").write_text(code)
+    guessed = vars(import_module("guess").guess(tmp_path, None))
+    for name, value in expected.items():
+        assert value in guessed[name] if name == "not_found" else value == guessed[name]
