@@ -337,7 +337,7 @@ REFUSALS: Final = {
     "no package": ("rm -r project/app", "Name the one that is the service"),
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
     "no TOML": ("cp project/README.md project/pyproject.toml", "pyproject.toml cannot be read"),
-    "a file in the way": ("touch project/examples", "examples/run_all.py. Nothing was written."),
+    "a file in the way": ("touch project/tasks", "tasks/__init__.py. Nothing was written."),
 }
 
 
