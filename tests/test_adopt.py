@@ -268,6 +268,25 @@ def test_what_leads_to_a_real_database_is_refused_in_one_message(project: Projec
     refused.expect("tests/test_at_import.py:3", "'none' was refused: it is not disposable")
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("foreign", [BLOG], ids=["flask_blog"])
+def test_what_migrations_were_never_held_to_can_be_left_unchecked(project: Project) -> None:
+    git(project.path, "apply", str(ADOPTED / "flask_blog" / "owner.patch"))
+    (migration,) = project.path.glob("migrations/versions/*.py")
+    named = migration.relative_to(project.path).as_posix()
+    project.replace(named, "op.drop_table('post')", "op.drop_table('posts')")
+    project.replace("blog/__init__.py", "db.String(80)", "db.String(99)")
+    checks = 'MIGRATION_CHECKS: Final = ("models", "downgrades")'
+    for message, left in (
+        ("Models and migrations of the logical database main disagree", '("downgrades",)'),
+        (f"Undoing the migrations of the logical database main fails in {named}:", "()"),
+    ):
+        project.run("pytest", "-n", "0", code=pytest.ExitCode.USAGE_ERROR).expect(message)
+        project.replace("testdb/adapter.py", checks, f"MIGRATION_CHECKS: Final = {left}")
+        checks = f"MIGRATION_CHECKS: Final = {left}"
+    project.run("pytest", "-n", "0").expect("1 passed")
+
+
 @pytest.fixture(scope="module")
 def adopted(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Foreign], Path]:
     """Adopt each project once, for tests that only look: what is new is what git does not track."""
