@@ -225,7 +225,7 @@ def advise(
     if "testdb" not in noxfile.read_text("utf-8"):
         yield (
             'In the sessions of noxfile.py that run pytest, add `session.install("-r", '
-            '"testdb/requirements.txt")`'
+            '"testdb/requirements.txt")`; where testdb says `nox -s dev`, it means that'
         )
     if hides_tasks:
         yield (

@@ -50,6 +50,9 @@ def load_app() -> Any:
 <% endif %>
 
 
+# The parameters of the next two are fixtures, of testdb/fixtures.py or of your own.
+
+
 <% if is_async %>
 async def client(app: Any) -> AsyncIterator[Any]:
     """Call the service in this process: the fixture `client`."""

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
 from sqlalchemy import URL, Engine, event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import Pool
 
 from testdb.adapter import ALEMBIC_INI, SERVICE, URL_VARIABLE, url_in_force
@@ -44,9 +44,11 @@ _ADDRESS: Final = ("host", "hostaddr", "port", "dbname", "user", "password", "se
 
 
 def _target() -> URL | None:
-    """Get what the settings name, unless that is no database of testdb's."""
-    url = url_in_force()
-    return url if parse(url.database or "") else None
+    """Get what the settings name, unless that is no database of testdb's, or nothing."""
+    with suppress(KeyError, ArgumentError):  # a test may have taken the settings away
+        url = url_in_force()
+        return url if parse(url.database or "") else None
+    return None
 
 
 @event.listens_for(Engine, "do_connect")
@@ -75,12 +77,12 @@ def _check_out(_: object, record: ConnectionPoolEntry, __: object) -> None:
 
     The end of an e2e test ends the connections of the service in its process.
     """
-    connection, target = record.driver_connection, _target()
+    connection = record.driver_connection
     if not isinstance(connection, psycopg.Connection | psycopg.AsyncConnection):
         return
     if connection.closed or _was_ended(connection):
         raise DisconnectionError
-    if target and connection.info.dbname != target.database:
+    if (target := _target()) and connection.info.dbname != target.database:
         raise DisconnectionError
     if isinstance(connection, psycopg.AsyncConnection):
         loop = None
