@@ -229,6 +229,8 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
     assert "\"Ada <% << 'n' <# 🚀\"" in (project / "pyproject.toml").read_text()
     assert not list(Path(shell["HOME"]).glob(".cookiecutter*"))
 
+    run("./run", "adopt", str(project), cwd=clone, env=env, code=1).expect("is not under git")
+
     (project / "noxfile.py").write_text(HARMLESS)
     done = run("./run", "new", *answers, cwd=clone, env={**shell, **closed})
     done.expect(f"{project} is there already: it stays as it is.")

@@ -33,6 +33,7 @@ ANSWER: Final = "test_hooks.py::test_a_wrong_answer_is_refused_by_name"
 LOCK_FITS: Final = "test_lock.py::test_it_fits_whatever_is_chosen"
 SOUND: Final = "test_ci.py::test_the_workflows_of_a_project_are_sound"
 IMAGE: Final = "test_container.py::test_the_image_is_made_in_two_stages_of_one_slim_python"
+HAS_ALL: Final = "test_adopt.py::test_a_foreign_project_has_what_a_generated_one_has"
 FOLLOWS: Final = "test_cruft.py::test_a_project_follows_its_template_from_the_release_on"
 REFUSAL: Final = "test_mistakes_are_one_message.py::test_a_refusal_shows_the_line_that_asked"
 ONE_LINE: Final = "test_deployment.py::test_a_mistake_in_the_settings_is_one_line"
@@ -1730,6 +1731,44 @@ MUTANTS: Final = {
             "if kind != CI:",
             "if kind == CI:",
             FOLLOWS,
+        ),
+    ),
+    "A project that exists adopts testdb: none of its files is changed; "
+    "its engine, env.py and tests stay as they are": (
+        Mutant(
+            "an engine made at import stays where it was",
+            "../adopt/files/testdb/engines.py",
+            "        if target := _target():",
+            "        if (target := _target()) and False:",
+            HAS_ALL,
+        ),
+        Mutant(
+            "a pool keeps the connection to another database",
+            "../adopt/files/testdb/engines.py",
+            "    if (target := _target()) and connection.info.dbname",
+            "    if (target := None) and connection.info.dbname",
+            HAS_ALL,
+        ),
+        Mutant(
+            "env.py cannot read the settings",
+            "testdb/runs/migrations.py",
+            "    with pointing_to({logical: url}), engine.connect() as connection:",
+            "    with engine.connect() as connection:",
+            HAS_ALL,
+        ),
+        Mutant(
+            "files of theirs are written over",
+            "../adopt/__main__.py",
+            "if not (root / name).exists()}",
+            "if True}",
+            "test_adopt.py::test_nothing_of_theirs_is_changed_however_often",
+        ),
+        Mutant(
+            "a failure leaves files",
+            "../adopt/__main__.py",
+            "        for path in reversed(done):",
+            "        for path in ():",
+            "test_adopt.py::test_a_refusal_is_one_line_and_nothing_is_written",
         ),
     ),
 }
