@@ -1,12 +1,14 @@
 """Remove what the answers leave out, and say what to do next."""
 
+import json
 import os
 import shlex
 from pathlib import Path
 
 DATABASES = "<< cookiecutter.databases >>"
 CI = "<< cookiecutter.ci >>"
-BY = "<< 'Cookiecutter' if cookiecutter._output_dir | default('') else 'cruft' >>"
+OUTPUT = json.loads(r""" << cookiecutter._output_dir | default('') | jsonify >> """)
+"""Where Cookiecutter makes the project; nothing under cruft, which may only want to compare it."""
 FILES = {
     "github": (
         ".github/workflows/ci.yml",
@@ -31,21 +33,29 @@ for kind, files in FILES.items():
         for file in files:
             remove(Path(file))
 
+# uv sorts packages by name, and the project has its name since just now.
+head, *packages = Path("uv.lock").read_text(encoding="utf-8").split("[[package]]\n")
+packages = sorted(package.strip() for package in packages)
+Path("uv.lock").write_text(
+    "[[package]]\n".join([head, *(f"{package}\n\n" for package in packages)]).rstrip() + "\n",
+    encoding="utf-8",
+)
+
 if DATABASES == "one":
     # Its migration went to main's, by its name (cookiecutter.json); the directory stayed empty.
     Path("src/<< cookiecutter.package_name >>/migrations/timeseries").rmdir()
 
-if BY == "Cookiecutter":  # cruft generates a project, too, to compare it with one that is there
-    # Cookiecutter is elsewhere meanwhile; PWD still says where the person is.
-    here = str(Path.cwd())
-    there = min(here, os.path.relpath(here, os.environ.get("PWD", here)), key=len)
+if OUTPUT:
+    # Cookiecutter has gone to another directory; PWD still says where the person is.
+    project = str(Path(OUTPUT, "<< cookiecutter.project_slug >>"))
+    there = min(project, os.path.relpath(project, os.environ.get("PWD", "/")), key=len)
     print(
         f"""
 << cookiecutter.project_slug >> is ready. Next:
 
     cd {shlex.quote(there)}
-    git init && git add --all && git commit --message "Start from cookiecutter-testdb"
-    nox                            # lint, types, unit, integration and e2e tests
-    nox -s dev                     # make .venv, then: . .venv/bin/activate && invoke --list
+    git init --initial-branch=main && git add --all && git commit --message "Start"
+    nox           # lint, types, unit, integration and e2e tests; `uvx nox`, or `pipx install nox`
+    nox -s dev    # make .venv; then: . .venv/bin/activate && invoke --list
 """
     )

@@ -33,7 +33,10 @@ def test_it_fits_whatever_is_chosen(
     new_project: NewProject, databases: str, license_: str, name: str
 ) -> None:
     project = new_project(databases=databases, license=license_, project_name=name)
+    before = (project / "uv.lock").read_text()
     call_uv(project, "lock", "--check")
+    call_uv(project, "lock", "--upgrade-package", "no-such-package")  # writes it anew
+    assert (project / "uv.lock").read_text() == before
 
 
 def test_the_hook_knows_its_names(bake: Bake, environment: Environment) -> None:

@@ -222,7 +222,9 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
     refused.expect_none_of("Traceback")
     assert {path.name for path in tmp_path.iterdir()} == before
 
-    run("./run", "new", *answers, "--no-sessions", cwd=clone, env=env).expect("order-desk is ready")
+    run(
+        "./run", "new", *answers, "--no-sessions", cwd=clone, env={**env, "PWD": str(clone)}
+    ).expect("order-desk is ready", "    cd ../order-desk\n")
     assert {path.name for path in tmp_path.iterdir()} == {*before, "order-desk"}
     project = tmp_path / "order-desk"
     assert (project / "src/desk/migrations/timeseries").is_dir()
@@ -233,7 +235,7 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
 
     (project / "noxfile.py").write_text(HARMLESS)
     done = run("./run", "new", *answers, cwd=clone, env={**shell, **closed})
-    done.expect(f"{project} is there already: it stays as it is.")
+    done.expect(f"{project} is there already: it stays as it is")
     done.expect(*(f"Session {session} was successful" for session in SESSIONS))
     assert (project / "noxfile.py").read_text() == HARMLESS
 

@@ -59,7 +59,8 @@ def remove(_: Context) -> None:
     for path in files:
         path.unlink()
         print(f"deleted {path.relative_to(ROOT)}")
-        if not any(path.parent.iterdir()):  # git keeps no empty directory
+        # Git keeps no empty directory, nor one that holds bytecode alone.
+        if not {inside.name for inside in path.parent.iterdir()} - {"__pycache__"}:
             (path.parent / ".gitkeep").touch()
     for path in (path for pattern in MARKED for path in ROOT.glob(pattern)):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)

@@ -590,7 +590,7 @@ MUTANTS: Final = {
             UNCHANGED,
         ),
     ),
-    "Models that disagree with migrations are told once, before the first test": (
+    "Models that disagree with migrations are one message, before the first test": (
         Mutant(
             "nobody compares them",
             "testdb/runs/migration_check.py",
@@ -658,7 +658,8 @@ MUTANTS: Final = {
             "::test_what_models_lack_is_shown_as_the_migration_that_would_be_written",
         ),
     ),
-    "What `invoke db.revision` writes needs no mending; deployments migrate one after the other": (
+    "What `invoke db.revision` writes runs as it is, unless rows need values that only you know; "
+    "deployments migrate one after the other": (
         Mutant(
             "a type stays behind",
             f"{MIGRATIONS}/env.py",
@@ -1298,7 +1299,8 @@ MUTANTS: Final = {
             PAST_THE_ROOMS,
         ),
     ),
-    "No parameter of a URL, no variable and no program that a test starts leads elsewhere": (
+    "Neither a parameter of a URL, nor a variable, nor a program that a test starts "
+    "reaches another server": (
         Mutant(
             "the query of a URL may hold anything",
             "testdb/postgres/server_url.py",
@@ -1714,8 +1716,8 @@ MUTANTS: Final = {
         Mutant(
             "the last hook makes a repository, also of what cruft only compares",
             POST_GEN,
-            'if BY == "Cookiecutter":',
-            'os.system("git init --quiet")\nif BY == "Cookiecutter":',
+            "if OUTPUT:",
+            'os.system("git init --quiet")\nif OUTPUT:',
             FOLLOWS,
         ),
         Mutant(

@@ -17,20 +17,20 @@ from <<cookiecutter.package_name>>.users import User
 from testdb.runs.run import DatabaseSet
 from testdb.testing.isolation import IsolationMode
 
-ADA = {"email": "ada@example.com", "name": "Ada"}
 MODES = [pytest.param(mode, marks=pytest.mark.isolation(mode)) for mode in IsolationMode]
 every_mode = pytest.mark.parametrize("mode", MODES)
 twice = pytest.mark.parametrize("time", [1, 2])
 
+DescribeUser = Callable[[str], dict[str, Any]]
 FetchRows = Callable[[Executable], Awaitable[Sequence[Row[Any]]]]
 
 
 @twice
 @every_mode
 async def test_the_same_rows_are_new_in_every_test(
-    client: AsyncClient, mode: IsolationMode, time: int
+    client: AsyncClient, describe_user: DescribeUser, mode: IsolationMode, time: int
 ) -> None:
-    created = await client.post("/users", json=ADA)
+    created = await client.post("/users", json=describe_user("Ada"))
     assert created.status_code == HTTPStatus.CREATED
     assert created.json()["id"] == 1
 
@@ -38,9 +38,9 @@ async def test_the_same_rows_are_new_in_every_test(
 @twice
 @every_mode
 def test_a_test_that_is_not_async_is_isolated_too(
-    sync_session: Session, mode: IsolationMode, time: int
+    sync_session: Session, describe_user: DescribeUser, mode: IsolationMode, time: int
 ) -> None:
-    sync_session.add(User(**ADA))
+    sync_session.add(User(**describe_user("Ada")))
     sync_session.commit()
     assert sync_session.scalar(select(func.count()).select_from(User)) == 1
 
@@ -51,13 +51,14 @@ async def test_all_sessions_see_what_is_committed(
     session: AsyncSession,
     sync_session: Session,
     fetch_rows: FetchRows,
+    describe_user: DescribeUser,
     mode: IsolationMode,
 ) -> None:
-    sync_session.add(User(**ADA))
+    sync_session.add(User(**describe_user("Ada")))
     sync_session.commit()
     user = await session.scalar(select(User))
     assert user is not None
-    await client.post("/users", json={"email": "grace@example.com", "name": "Grace"})
+    await client.post("/users", json=describe_user("Grace"))
     await session.execute(text("UPDATE users SET name = 'Augusta' WHERE name = 'Ada'"))
     await session.commit()
     assert user.name == "Ada"
@@ -66,9 +67,10 @@ async def test_all_sessions_see_what_is_committed(
 
 @every_mode
 async def test_two_requests_at_once_each_have_a_connection(
-    client: AsyncClient, mode: IsolationMode
+    client: AsyncClient, describe_user: DescribeUser, mode: IsolationMode
 ) -> None:
-    answers = await asyncio.gather(*(client.post("/users", json=ADA) for _ in range(2)))
+    ada = describe_user("Ada")
+    answers = await asyncio.gather(*(client.post("/users", json=ada) for _ in range(2)))
     codes = {answer.status_code for answer in answers}
     assert codes == {HTTPStatus.CREATED, HTTPStatus.CONFLICT}
 
@@ -78,7 +80,7 @@ async def test_two_requests_at_once_each_have_a_connection(
 async def test_the_schema_may_be_changed(
     session: AsyncSession, mode: IsolationMode, time: int
 ) -> None:
-    await session.execute(text("ALTER TABLE users ADD COLUMN nickname text"))
+    await session.execute(text("ALTER TABLE users ADD COLUMN made_by_a_test text"))
     await session.commit()
 
 

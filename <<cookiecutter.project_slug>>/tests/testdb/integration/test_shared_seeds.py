@@ -1,7 +1,8 @@
 """Rows that all tests of a module share, in databases that each test may change: to copy from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 from httpx import AsyncClient
@@ -15,15 +16,16 @@ from testdb.testing.worker import WorkerDatabases
 
 NAMES = ["Ada", "Grace"]
 MODES = [pytest.param(mode, marks=pytest.mark.isolation(mode)) for mode in IsolationMode]
-
-
-def fill(sessions: Mapping[str, Session]) -> None:
-    sessions["main"].add_all(User(email=f"{name}@example.com", name=name) for name in NAMES)
+DescribeUser = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def team(worker_databases: WorkerDatabases) -> Iterator[None]:
+def team(worker_databases: WorkerDatabases, describe_user: DescribeUser) -> Iterator[None]:
     """Have users in the databases of all tests of this module."""
+
+    def fill(sessions: Mapping[str, Session]) -> None:
+        sessions["main"].add_all(User(**describe_user(name)) for name in NAMES)
+
     with worker_databases.seeded(fill):
         yield
 
@@ -31,10 +33,10 @@ def team(worker_databases: WorkerDatabases) -> Iterator[None]:
 @pytest.mark.parametrize("time", [1, 2])
 @pytest.mark.parametrize("mode", MODES)
 async def test_the_service_has_them_and_goes_on_counting(
-    client: AsyncClient, mode: IsolationMode, time: int
+    client: AsyncClient, describe_user: DescribeUser, mode: IsolationMode, time: int
 ) -> None:
     assert [user["name"] for user in (await client.get("/users")).json()] == NAMES
-    created = await client.post("/users", json={"email": "joan@example.com", "name": "Joan"})
+    created = await client.post("/users", json=describe_user("Joan"))
     assert created.status_code == HTTPStatus.CREATED
     assert created.json()["id"] == len(NAMES) + 1
 

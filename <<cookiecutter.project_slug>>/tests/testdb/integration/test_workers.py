@@ -1,7 +1,8 @@
 """Workers never meet: each has databases of its own, where the same unique key is free."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from sqlalchemy import NullPool, create_engine, func, select, text
@@ -14,7 +15,7 @@ from testdb.identity.errors import RefusedError
 from testdb.identity.names import field, parse
 from testdb.runs.run import DatabaseSet, Run
 
-EMAIL = "e2e_test@example.com"
+DescribeUser = Callable[[str], dict[str, Any]]
 
 
 @pytest.fixture
@@ -31,11 +32,13 @@ def _session(stack: ExitStack, run: Run, worker: str) -> Session:
     return stack.enter_context(Session(engine))
 
 
-def test_two_workers_insert_the_same_email_at_the_same_time(two_workers: list[Session]) -> None:
+def test_two_workers_insert_the_same_email_at_the_same_time(
+    two_workers: list[Session], describe_user: DescribeUser
+) -> None:
     for session in two_workers:
         # In one database the second insert would wait for the first one's commit, then fail.
         session.execute(text("SET lock_timeout = '1s'"))
-        session.add(User(email=EMAIL, name="Ada"))
+        session.add(User(**describe_user("Ada")))
         session.flush()
     for session in two_workers:
         session.commit()
@@ -46,11 +49,15 @@ def test_two_workers_insert_the_same_email_at_the_same_time(two_workers: list[Se
 @pytest.mark.isolation("reset")
 @pytest.mark.parametrize("time", range(6))
 def test_every_worker_commits_the_same_email(
-    databases: DatabaseSet, sync_session: Session, worker: str, time: int
+    databases: DatabaseSet,
+    sync_session: Session,
+    describe_user: DescribeUser,
+    worker: str,
+    time: int,
 ) -> None:
-    sync_session.add(User(email=EMAIL, name=f"Ada {time}"))
+    sync_session.add(User(**describe_user("Ada")))
     sync_session.commit()
-    assert sync_session.scalars(select(User.name)).all() == [f"Ada {time}"]
+    assert sync_session.scalars(select(User.name)).all() == ["Ada"]
     name = parse(str(sync_session.scalar(select(func.current_database()))))
     assert name == databases.names["main"]
     assert name.role == field(worker)
