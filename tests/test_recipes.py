@@ -3,6 +3,8 @@
 import re
 from typing import Final
 
+import pytest
+
 from harness.external import HOST, ExternalServer
 from harness.project import NewProject, Project
 
@@ -75,6 +77,7 @@ def changed(text: str, diff: str) -> str:
     return text
 
 
+@pytest.mark.longest
 def test_all_recipes_lead_to_a_project_that_is_green(
     new_project: NewProject, external_server: ExternalServer
 ) -> None:
@@ -88,7 +91,7 @@ def test_all_recipes_lead_to_a_project_that_is_green(
     project.run("ruff", "check")
     project.run("ruff", "format", "--check")
     project.check_types()
-    project.run("pytest", "tests/unit", "tests/integration")
+    project.run("pytest", "tests/unit")  # those of integration come with the recipe of the server
     assert {row["logical"] for row in project.databases()} == {"main", "billing"}
 
     test, open_it, drop = (line.partition("  ")[0] for line in debugging.splitlines())
