@@ -31,10 +31,10 @@ def commands(project: Project) -> list[list[str]]:
     return [line.partition("#")[0].split() for line in section[1].splitlines()]
 
 
-@pytest.fixture
-def left(new_project: NewProject, databases: str) -> Project:
+@pytest.fixture(scope="module")
+def left(new_project: NewProject, request: pytest.FixtureRequest) -> Project:
     """Have a project whose owner wrote migrations amid the demo's, and has removed the demo."""
-    project = new_project(databases=databases)
+    project = new_project(databases=request.param)
     last = project.run("python", "-m", "my_service.migrations", "main", "heads").stdout.split()[0]
     own = {"early": '"0001"', "late": f'"{last}"', "both": '("0002", "late")'}
     for revision, before in own.items():
@@ -49,7 +49,7 @@ def left(new_project: NewProject, databases: str) -> Project:
     return project
 
 
-@pytest.mark.parametrize("databases", ["one", "two"])
+@pytest.mark.parametrize("left", ["one", "two"], indirect=True)
 def test_nothing_of_the_demo_is_left(left: Project) -> None:
     sources = [path.read_text() for path in left.path.glob("[!.]*/**/*.[pm][yd]")]
     example = (left / ".env.example").read_text()
@@ -69,7 +69,7 @@ def test_nothing_of_the_demo_is_left(left: Project) -> None:
     left.run("ruff", "check")
 
 
-@pytest.mark.parametrize("databases", ["one"])
+@pytest.mark.parametrize("left", ["one"], indirect=True)
 def test_what_is_left_is_typed_and_green(left: Project, external_server: ExternalServer) -> None:
     left.check_types()
     left.with_shell(**external_server.variables).run(
@@ -78,7 +78,7 @@ def test_what_is_left_is_typed_and_green(left: Project, external_server: Externa
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("databases", ["one", "two"])
+@pytest.mark.parametrize("left", ["one", "two"], indirect=True)
 def test_plain_nox_is_green_on_what_is_left(left: Project) -> None:
     done = left.nox()
     for session in ("lint", "typecheck", "unit", "integration", "e2e"):
