@@ -4,6 +4,7 @@ from typing import Final
 
 import pytest
 
+from harness.external import ExternalServer
 from harness.project import NewProject, Project
 
 HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
@@ -22,6 +23,8 @@ EMBEDDED: Final = {"TESTDB_SERVER_URL": ""}
 CALL: Final = "test_nothing_heavy_is_imported_and_the_guard_is_in_force()\n"
 MIGRATIONS: Final = "src/my_service/migrations"
 ROW: Final = '    "main": MainBase.metadata,\n'
+NO_FOLDER: Final = ("has no folder of migrations: mkdir ", f"{MIGRATIONS}/archive")
+PREFIX: Final = ("ENV_PREFIX is ",)
 
 
 OLD: Final = "import sys; sys.version_info = (3, 10); "
@@ -59,20 +62,30 @@ def test_a_folder_without_a_row_is_told(project: Project) -> None:
     done.expect_none_of("Traceback", "passed")
 
 
-def test_a_row_without_a_folder_is_told(project: Project) -> None:
-    project.run("pytest", HEALTH)  # while they agree
-    project.replace("src/my_service/databases.py", ROW, f'{ROW}    "archive": MetaData(),\n')
-    done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
-    done.expect("has no folder of migrations: mkdir ", "migrations/archive")
-    done.expect_none_of("Traceback", "passed")
+@pytest.fixture(scope="module")
+def agreeing(new_project: NewProject, external_server: ExternalServer) -> Project:
+    """Have a project in which all agreed when its tests ran."""
+    project = new_project().with_shell(**external_server.variables)
+    project.run("pytest", HEALTH)
+    return project
 
 
-@pytest.mark.parametrize("changed", ["src/my_service/settings.py", "testdb/adapter.py"])
-def test_another_prefix_of_the_settings_is_told(project: Project, changed: str) -> None:
-    project.run("pytest", HEALTH)  # while they agree
-    project.replace(changed, '"MY_SERVICE_"', '"OTHER_"')
-    done = project.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
-    done.expect("ENV_PREFIX is ").expect_none_of("Traceback", "passed")
+@pytest.mark.parametrize(
+    ("changed", "old", "new", "told"),
+    [
+        ("src/my_service/databases.py", ROW, f'{ROW}    "archive": MetaData(),\n', NO_FOLDER),
+        ("src/my_service/settings.py", '"MY_SERVICE_"', '"OTHER_"', PREFIX),
+        ("testdb/adapter.py", '"MY_SERVICE_"', '"OTHER_"', PREFIX),
+    ],
+    ids=["a row without a folder", "another prefix", "another prefix in the adapter"],
+)
+def test_what_does_not_agree_any_more_is_told(
+    agreeing: Project, changed: str, old: str, new: str, told: tuple[str, ...]
+) -> None:
+    agreeing.replace(changed, old, new)
+    done = agreeing.run("pytest", HEALTH, code=pytest.ExitCode.USAGE_ERROR)
+    agreeing.replace(changed, new, old)
+    done.expect(*told).expect_none_of("Traceback", "passed")
 
 
 def test_a_logical_database_is_a_row_and_a_folder(new_project: NewProject) -> None:
