@@ -12,7 +12,7 @@ import pytest
 
 from harness.external import ExternalServer
 from harness.outcome import Outcome
-from harness.parameters import long, no_workers_by_default
+from harness.parameters import long, no_workers_by_default, two_workers_by_default
 from harness.project import NewProject, Project
 from harness.suite import IN_ORDER
 
@@ -212,7 +212,7 @@ def test_marked(databases, number):
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@two_workers_by_default
 def test_a_test_that_is_isolated_in_no_way_is_told_once(project: Project, workers: str) -> None:
     for name, (mark, _) in MISSPELT.items():
         project.write(f"tests/integration/test_{name}.py", MARKED.format(mark))
