@@ -370,7 +370,16 @@ def test_programs_without_an_address_find_no_database(
     project.run("pytest", path, env=variables).expect("3 passed")
 
 
-def test_examples_have_the_settings_of_their_own_databases(project: Project, precious: str) -> None:
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(("examples/example_migrates.py",), id="alone"),
+        pytest.param(("examples/run_all.py", "migrates"), id="run_all", marks=pytest.mark.long),
+    ],
+)
+def test_examples_have_the_settings_of_their_own_databases(
+    project: Project, precious: str, command: tuple[str, ...]
+) -> None:
     """Scenario A."""
     project.write(
         "examples/example_migrates.py",
@@ -383,5 +392,4 @@ def test_examples_have_the_settings_of_their_own_databases(project: Project, pre
         "    assert subprocess.run(migrate).returncode == 0\n",
     )
     real = {"MY_SERVICE_DATABASE_URLS__MAIN": precious}
-    project.run("python", "examples/example_migrates.py", env=real)
-    project.run("python", "examples/run_all.py", "migrates", env=real).expect("migrates passed")
+    project.run("python", *command, env=real)
