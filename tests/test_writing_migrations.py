@@ -196,3 +196,20 @@ def asked(connection: psycopg.Connection) -> int:
     ).fetchone()
     assert row
     return int(row[0])
+
+
+@pytest.mark.long
+def test_a_user_that_needs_more_is_described_at_one_place_for_the_tests_of_testdb(
+    project: Project,
+) -> None:
+    users = "src/my_service/users.py"
+    column = (
+        "    nickname: Mapped[str | None]\n    phone: Mapped[str] = mapped_column(String(20))\n"
+    )
+    project.replace(users, "    created_at: Mapped", f"{column}    created_at: Mapped")
+    project.replace(users, "    name: UserName\n", "    name: UserName\n    phone: str\n")
+    project.replace(users, "name=new.name)", "name=new.name, phone=new.phone)")
+    project.run("invoke", "db.revision", "add a nickname")
+    described = '"name": name}'
+    project.replace("tests/testdb/conftest.py", described, '"name": name, "phone": "1"}')
+    project.run("pytest", "tests/testdb")
