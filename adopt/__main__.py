@@ -4,6 +4,7 @@ It writes files that are not there yet, and changes none. Needs Cookiecutter.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -24,6 +25,8 @@ OWN_ADAPTER = "testdb/adapter.py"
 TAKEN = ("testdb/**/*.py", "tasks/*.py", "examples/run_all.py")
 """What an adopted project has of a generated one."""
 LEFT_OUT = (OWN_ADAPTER, "tasks/demo.py")
+TO_FILL_IN = "NotImplementedError"
+"""What the adapter raises where nothing could be found."""
 OURS = {
     *("app", "client", "databases", "http", "isolation", "run", "service", "session", "worker"),
     *("service_databases", "worker_app", "worker_databases", "worker_service"),
@@ -76,6 +79,8 @@ def main() -> None:
     advice = list(advise(root, service, settings, hides_tasks=hides_tasks))
     if OWN_ADAPTER in new:
         advice += [f"In testdb/adapter.py, {line}" for line in service.not_found]
+    elif TO_FILL_IN in (root / OWN_ADAPTER).read_text("utf-8"):
+        advice.append(f"In testdb/adapter.py, fill in what raises {TO_FILL_IN}")
     print("\nNext:")
     for number, line in enumerate([*advice, "Read testdb/adapter.py, and run: pytest -n 2"], 1):
         print(f"{number}. {line}")
@@ -125,6 +130,10 @@ def files(service: Service) -> dict[str, str]:
     )
     made["tasks/service.py"] = made["tasks/service.py"].replace(
         "{service.url}/docs", "{service.url}"
+    )
+    made["tasks/examples.py"] = made["tasks/examples.py"].replace(
+        "    script = ",
+        '    os.environ["PYTHONPATH"] = str(ROOT)  # testdb is not installed\n    script = ',
     )
     jinja = Environment(
         autoescape=False,  # noqa: S701  Python, not HTML
@@ -198,11 +207,8 @@ def advise(
     """Say what the owner adds to files of their own, ready to paste."""
     tool = "uv add --group testdb" if (root / "uv.lock").exists() else "pip install"
     yield f"{tool} -r testdb/requirements.txt"
-    if settings and "testdb.fixtures" not in (root / settings).read_text("utf-8"):
-        lines = "`addopts = -p testdb.fixtures` and `pythonpath = .`"
-        if settings.endswith(".toml"):
-            lines = '`addopts = ["-p", "testdb.fixtures"]` and `pythonpath = ["."]`'
-        yield f"To the settings of pytest in {settings}, add {lines}"
+    if settings:
+        yield from advise_on_pytest(root / settings)
     pyproject = read_pyproject(root)
     backend = pyproject.get("build-system", {}).get("build-backend", "")
     is_flat = "/" not in service.package
@@ -239,6 +245,19 @@ def advise(
         )
 
 
+def advise_on_pytest(path: Path) -> Iterator[str]:
+    """Say what the settings of pytest lack."""
+    text = path.read_text("utf-8")
+    if "testdb.fixtures" in text:
+        return
+    for name, *words in (("addopts", "-p", "testdb.fixtures"), ("pythonpath", ".")):
+        spelled = json.dumps(words) if path.suffix == ".toml" else " ".join(words)
+        if not re.search(rf"^{name}\b", text, re.MULTILINE):
+            yield f"To the settings of pytest in {path.name}, add `{name} = {spelled}`"
+        elif name == "addopts":
+            yield f"To `addopts` in {path.name}, add `{' '.join(words)}`"
+
+
 def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
     """Say what stands between the tests and the fixtures of testdb."""
     sets_url = re.compile(rf"""environ\[["']{service.variable}["']\]\s*=""")
@@ -252,9 +271,9 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
         fixtures = {"".join(found) for found in FIXTURE.findall(text)} & OURS
         if path.name == "conftest.py" and fixtures and "testdb" not in text:
             yield (
-                f"The tests beside {name} go on with its {', '.join(sorted(fixtures))}. Delete "
-                "those there, and the tests run on PostgreSQL; or give a folder the new ones, by a "
-                "conftest.py in it: `from testdb.fixtures import app, client, session`"
+                f"Your tests go on with the fixtures {', '.join(sorted(fixtures))} of {name}. "
+                "Delete these fixtures, and the tests run on PostgreSQL; or give one folder those "
+                "of testdb, by its conftest.py: `from testdb.fixtures import app, client, session`"
             )
 
 

@@ -63,8 +63,8 @@ class Service:
     """What nox installs besides, in the words of its noxfile.py."""
     folders: list[str]
     """Of tests, those that have a session of their own."""
-    app: Place
-    engine: Place
+    app: Place | None = None
+    engine: Place | None = None
     factory: Place | None = None
     maker: Place | None = None
     extension: Place | None = None
@@ -89,15 +89,14 @@ def guess(root: Path, package: str | None) -> Service:
     source = path.parent
     text = "\n".join(file.read_text("utf-8", "replace") for file in python_files(path))
     found = dict(find_places(path, source))
-    module = path.stem
     service = Service(
         slug=slug_of(root),
         package=path.relative_to(root).as_posix(),
         pythonpath="." if source == root else f". {source.relative_to(root)}",
         install=install_of(root),
         folders=[name for name in FOLDERS if (root / "tests" / name).is_dir()],
-        app=found.get("app", Place(f"{module}.main", "app")),
-        engine=found.get("engine", Place(f"{module}.database", "engine")),
+        app=found.get("app"),
+        engine=found.get("engine"),
         factory=found.get("factory"),
         maker=found.get("maker"),
         extension=found.get("extension"),

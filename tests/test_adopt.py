@@ -390,6 +390,22 @@ def test_what_exists_is_left_and_what_it_lacks_is_said(tmp_path: Path) -> None:
     assert not (path / "tasks").exists()
 
 
+def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    with (path / "pyproject.toml").open("a") as pyproject:
+        pyproject.write('addopts = "-q"\n')  # the settings of pytest come last
+    done = adopt(path).expect("To `addopts` in pyproject.toml, add `-p testdb.fixtures`")
+    done.expect_none_of("add `addopts", "add `pythonpath")
+
+
+def test_what_is_not_found_is_to_be_filled_in_until_it_is(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    (path / "app/database.py").write_text("")
+    adopt(path).expect("In testdb/adapter.py, say in `session` where")
+    adopt(path).expect("In testdb/adapter.py, fill in what raises NotImplementedError")
+    assert "import engine\n" not in (path / "testdb/adapter.py").read_text()
+
+
 GUESSES: Final = {
     "settings with a prefix": (
         """class S(BaseSettings):

@@ -41,6 +41,54 @@ def test_connects():
     psycopg.connect("host=127.0.0.1 dbname=x")
 """
 
+GIVEN_UP = """
+import asyncio
+import signal
+import socket
+
+from psycopg import AsyncConnection, Connection
+
+from testdb.postgres.guard import guard
+
+server = socket.create_server(("127.0.0.1", 0))
+port = server.getsockname()[1]
+url = f"host=127.0.0.1 port={port} dbname=postgres user=x sslmode=disable gssencmode=disable"
+
+
+async def give_up_async():
+    connecting = asyncio.create_task(AsyncConnection.connect(url))
+    peer, _ = await asyncio.to_thread(server.accept)
+    await asyncio.to_thread(peer.recv, 1)
+    connecting.cancel()
+    try:
+        await connecting
+    except asyncio.CancelledError as error:
+        return peer, error
+
+
+def give_up():
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    try:
+        Connection.connect(url)
+    except KeyboardInterrupt as error:
+        return server.accept()[0], error
+
+
+with guard.maintenance(("127.0.0.1", str(port))):
+    for peer, error in (give_up(), asyncio.run(give_up_async())):
+        peer.settimeout(5)
+        while peer.recv(1024):
+            pass
+        print("closed, though this is kept:", type(error).__name__)
+"""
+"""Connect to a server that never answers, be interrupted, and keep the error."""
+
+
+def test_a_connection_that_is_given_up_is_closed_at_once(project: Project) -> None:
+    done = project.run("python", project.write("given_up.py", GIVEN_UP))
+    done.expect_times(2, "closed, though this is kept: (KeyboardInterrupt|CancelledError)$")
+
 
 @no_workers_by_default
 def test_an_engine_for_a_real_database_is_refused_before_the_first_byte(

@@ -209,7 +209,8 @@ def test_a_user_that_needs_more_is_described_at_one_place_for_the_tests_of_testd
     project.replace(users, "    created_at: Mapped", f"{column}    created_at: Mapped")
     project.replace(users, "    name: UserName\n", "    name: UserName\n    phone: str\n")
     project.replace(users, "name=new.name)", "name=new.name, phone=new.phone)")
-    project.run("invoke", "db.revision", "add a nickname")
+    done = project.run("invoke", "db.revision", "add a nickname")
+    done.expect("phone is NOT NULL, and rows of users may be there").expect_none_of("nickname is")
     described = '"name": name}'
     project.replace("tests/testdb/conftest.py", described, '"name": name, "phone": "1"}')
     project.run("pytest", "tests/testdb")

@@ -1506,6 +1506,13 @@ MUTANTS: Final = {
     "A signal, a timeout, a network that stalls: the run ends in time, "
     "with its databases or one message": (
         Mutant(
+            "a connection that is given up stays half open",
+            "testdb/postgres/guard.py",
+            'vars(waiting)["wait_conn_async"] = _wait_and_close_async\n',
+            "",
+            "test_guard.py::test_a_connection_that_is_given_up_is_closed_at_once",
+        ),
+        Mutant(
             "an interrupted command goes on",
             "testdb/postgres/server.py",
             "        except BaseException:\n            if self.pgconn",

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
-from psycopg import connection, connection_async, generators
+from psycopg import connection, connection_async, generators, waiting
 from psycopg.abc import ConnDict, ConnMapping, PQGenConn
 from psycopg.conninfo import (
     conninfo_attempts,
@@ -221,6 +221,8 @@ def _defaults() -> dict[str, str]:
 
 guard: Final = Guard()
 _connect: Final[Callable[..., PQGenConn[PGconn]]] = generators.connect
+_wait: Final = waiting.wait_conn
+_wait_async: Final = waiting.wait_conn_async
 
 
 def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenConn[PGconn]:  # noqa: ANN401  whatever this version of psycopg passes
@@ -229,6 +231,24 @@ def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenCon
         opened = yield from _connect(checked, *arguments, **options)
         remember(opened)
     return opened
+
+
+# A connection that is given up in the middle of its login would stay open as long as the error that
+# ended it is kept, and so long, or until authentication_timeout, the server drops no database.
+
+
+def _wait_and_close(connecting: PQGenConn[Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+    try:
+        return _wait(connecting, *arguments, **options)
+    finally:
+        connecting.close()
+
+
+async def _wait_and_close_async(connecting: PQGenConn[Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+    try:
+        return await _wait_async(connecting, *arguments, **options)
+    finally:
+        connecting.close()
 
 
 def _guarded_attempts(params: ConnMapping) -> list[ConnDict]:
@@ -242,6 +262,8 @@ async def _guarded_attempts_async(params: ConnMapping) -> list[ConnDict]:
 
 
 generators.connect = _guarded_connect
+vars(waiting)["wait_conn"] = _wait_and_close
+vars(waiting)["wait_conn_async"] = _wait_and_close_async
 # psycopg looks up the host first. Refused before that, an unknown host does not hide the reason.
 vars(connection)["conninfo_attempts"] = _guarded_attempts
 vars(connection_async)["conninfo_attempts_async"] = _guarded_attempts_async

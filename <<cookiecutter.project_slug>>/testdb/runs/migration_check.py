@@ -1,7 +1,10 @@
 """Do migrations and models agree? And where they do not, the migration that is missing."""
 
+import ast
 import io
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 from alembic import command
 from alembic.autogenerate import render_python_code
@@ -96,6 +99,30 @@ def write_revision(run: Run, logical: str, message: str, *, empty: bool) -> None
             f"write.{_not_imported()} `--empty` writes a migration to change data in."
         )
         raise LifecycleError(msg)
+    for table, column in _needed_by_rows(written):
+        sys.stdout.write(
+            f"{column} is NOT NULL, and rows of {table} may be there: give it a server_default, or "
+            "write what they get.\n"
+        )
+
+
+def _needed_by_rows(migration: Path) -> Iterator[tuple[str, str]]:
+    """Find the columns, with their tables, that a migration can add to empty tables alone."""
+    module = ast.parse(migration.read_bytes())
+    upgrade = next(node for node in module.body if getattr(node, "name", None) == "upgrade")
+    for node in ast.walk(upgrade):
+        match node:
+            case ast.Call(
+                func=ast.Attribute(attr="add_column"),
+                args=[
+                    ast.Constant(value=str(table)),
+                    ast.Call(args=[ast.Constant(value=str(column)), *_]) as added,
+                ],
+            ):
+                spelled = ast.unparse(added)
+                filled = ("server_default=", "sa.Computed(", "sa.Identity(")
+                if "nullable=False" in spelled and not any(by in spelled for by in filled):
+                    yield table, column
 
 
 def _not_imported() -> str:

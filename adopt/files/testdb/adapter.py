@@ -43,10 +43,13 @@ def load_app() -> Any:
     from << factory.module >> import << factory.name >>
 
     return << factory.name >>()
-<% else %>
+<% elif app %>
     from << app.module >> import << app.name >>
 
     return << app.name >>
+<% else %>
+    msg = "Return the application in testdb/adapter.py, load_app."
+    raise NotImplementedError(msg)
 <% endif %>
 
 
@@ -102,7 +105,7 @@ def session(app: Any) -> Iterator[Any]:
 
     << "async " if is_async else "" >>with << maker.name >>() as session:
         yield session
-<% else %>
+<% elif engine %>
 <% if is_async %>
     from sqlalchemy.ext.asyncio import AsyncSession as Session
 <% elif is_sqlmodel %>
@@ -115,6 +118,13 @@ def session(app: Any) -> Iterator[Any]:
 
     << "async " if is_async else "" >>with Session(<< engine.name >>) as session:
         yield session
+<% else %>
+    # For one that the lifespan makes, take `client` as a second parameter, which runs it, and:
+    # << "async " if is_async else "" >>with app.state.sessionmaker() as session:
+    #     yield session
+    msg = "Say in testdb/adapter.py, session, where the service has its sessions from."
+    raise NotImplementedError(msg)
+    yield
 <% endif %>
 
 

@@ -60,8 +60,10 @@ def worker_app(worker_databases: WorkerDatabases) -> Any:
 
 @pytest.fixture
 def app(databases: DatabaseSet, worker_app: Any) -> Iterator[Any]:
-    """Use the application. What a test changes of its overrides or its config is undone."""
-    attributes = (getattr(worker_app, name, None) for name in ("dependency_overrides", "config"))
+    """Use the application. What a test changes of its overrides, config or state is undone."""
+    names = ("dependency_overrides", "config")
+    attributes = [getattr(worker_app, name, None) for name in names]
+    attributes.append(getattr(getattr(worker_app, "state", None), "_state", None))
     kept = [(found, dict(found)) for found in attributes if isinstance(found, dict)]
     yield worker_app
     for found, before in kept:
