@@ -25,8 +25,11 @@ def pytest(session: nox.Session, *arguments: str) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Bake the template, run what it makes, break it, update it."""
-    pytest(session)
+    """Bake the template, run what it makes, break it, update it.
+
+    A test waits for programs and servers for half of its time: four workers keep two cores busy.
+    """
+    pytest(session, "-n", "4")
 
 
 @nox.session(default=False)
