@@ -14,7 +14,7 @@ from psycopg import sql
 from harness.environment import clean_variables
 from harness.external import PASSWORD, ExternalServer, spellings_of_the_password
 from harness.outcome import run
-from harness.parameters import LOGICAL, one_by_default, two_by_default
+from harness.parameters import LOGICAL, two_by_default
 from harness.project import NewProject, Project
 from harness.suite import EVERY_WAY, write
 
@@ -150,7 +150,7 @@ def add_billing(project: Project) -> None:
     project.run("invoke", "db.revision", "add bills", "--logical", "billing")
 
 
-@one_by_default
+@two_by_default
 def test_a_logical_database_that_is_added_comes_to_tests_and_to_what_was_created(
     new_project: NewProject, external_server: ExternalServer, databases: str
 ) -> None:
