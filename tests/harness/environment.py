@@ -15,7 +15,8 @@ from harness.outcome import run
 
 FOREIGN: Final = (
     *("BUILD_NUMBER", "CI", "GITHUB"),  # pytest says more, and the check of migrations stays on
-    *("NOX", "PG", "PYTEST", "PYTHON", "TESTDB", "UV_PYTHON", "VIRTUAL_ENV"),
+    *("NOX", "PG", "PYTEST", "PYTHON", "TESTDB", "VIRTUAL_ENV"),
+    *("UV_LOCKED", "UV_PRERELEASE", "UV_PROJECT", "UV_PYTHON", "UV_RESOLUTION"),  # nox sets some
 )
 """Beginnings of variables that belong to the template's own test run, not to a person's shell."""
 
