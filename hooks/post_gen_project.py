@@ -33,13 +33,11 @@ for kind, files in FILES.items():
         for file in files:
             remove(Path(file))
 
-# uv sorts packages by name, and the project has its name since just now.
-head, *packages = Path("uv.lock").read_text(encoding="utf-8").split("[[package]]\n")
-packages = sorted(package.strip() for package in packages)
-Path("uv.lock").write_text(
-    "[[package]]\n".join([head, *(f"{package}\n\n" for package in packages)]).rstrip() + "\n",
-    encoding="utf-8",
-)
+# uv sorts packages by name, and that of the project was chosen just now.
+lock = Path("uv.lock")
+head, *packages = lock.read_text(encoding="utf-8").split("[[package]]\n")
+blocks = sorted(f"[[package]]\n{package.strip()}\n" for package in packages)
+lock.write_text(head + "\n".join(blocks), encoding="utf-8")
 
 if DATABASES == "one":
     # Its migration went to main's, by its name (cookiecutter.json); the directory stayed empty.

@@ -50,13 +50,14 @@ JOINERS = "\u200c\u200d"
 def problems(answers: Mapping[str, str]) -> Iterator[str]:
     """Say what is wrong with the answers, and what would be right."""
     slug, package = answers["project_slug"], answers["package_name"]
-    taken = {*DISTRIBUTIONS.split(), *MODULES.split(), *OURS, *sys.stdlib_module_names}
+    distributions = set(DISTRIBUTIONS.split())
+    taken = {*distributions, *MODULES.split(), *OURS, *sys.stdlib_module_names}
     if len(slug) > LONGEST or not re.fullmatch("[a-z](-?[a-z0-9])*", slug):
         yield (
             f"project_slug {slug!r} cannot name a directory and a distribution. Use 1 to {LONGEST} "
             "of a-z, 0-9 and single hyphens, beginning with a letter: my-service"
         )
-    elif slug in DISTRIBUTIONS.split():
+    elif slug in distributions:
         yield (
             f"project_slug {slug!r} is a package that the project depends on. "
             f"Choose another: {slug}-service"

@@ -17,6 +17,7 @@ from harness.baking import TEMPLATE
 from harness.environment import clean_variables
 from harness.external import ExternalServer
 from harness.outcome import run
+from harness.parameters import one_and_two
 from harness.project import Bake, NewProject, Project
 
 LICENSES = {
@@ -150,7 +151,7 @@ def test_nothing_is_left_unrendered(bake: Bake, databases: str, license_: str) -
     assert LICENSES[license_] in (project / "LICENSE").read_text()
 
 
-@pytest.mark.parametrize("databases", ["one", "two"])
+@one_and_two
 def test_every_logical_database_has_its_migrations(bake: Bake, databases: str) -> None:
     migrations = bake(databases=databases) / "src" / "my_service" / "migrations"
     having = {logical: {"main"} for logical in ("users", "candles")}

@@ -23,7 +23,7 @@ from harness import container
 from harness.environment import clean_variables
 from harness.external import HOST, PASSWORD, ROLE, ExternalServer, spellings_of_the_password
 from harness.outcome import finish, run, start, wait_for
-from harness.parameters import LOGICAL
+from harness.parameters import LOGICAL, one_and_two
 from harness.project import Bake, NewProject
 
 PORT: Final = "8000"
@@ -35,7 +35,6 @@ YAML_RULES: Final = (
 )
 PASSWORD_IN_A_URL: Final = re.compile(r"://[^/@\s]*:[^/@\s]*@")
 SECRET: Final = re.compile(r"PASSWORD|SECRET|TOKEN")
-BOTH: Final = pytest.mark.parametrize("databases", LOGICAL)
 
 
 def read_compose(project: Path) -> dict[str, Any]:
@@ -43,7 +42,7 @@ def read_compose(project: Path) -> dict[str, Any]:
     return yaml.safe_load((project / "compose.yaml").read_text())
 
 
-@BOTH
+@one_and_two
 @pytest.mark.parametrize(
     "command",
     [
@@ -93,7 +92,7 @@ def test_what_the_image_copies_is_there_and_nothing_else_is_sent(new_project: Ne
     assert not [path for path in sent if "__pycache__" in path.parts]
 
 
-@BOTH
+@one_and_two
 def test_no_secret_is_written_down(bake: Bake, databases: str) -> None:
     project = bake(databases=databases)
     example = (project / ".env.example").read_text()
@@ -107,7 +106,7 @@ def test_no_secret_is_written_down(bake: Bake, databases: str) -> None:
     assert all(f"{name}=" in example for name in asked)
 
 
-@BOTH
+@one_and_two
 def test_the_service_starts_on_databases_that_are_there_and_migrated(
     bake: Bake, databases: str
 ) -> None:
@@ -152,7 +151,7 @@ def settings(compose: dict[str, Any], server: ExternalServer) -> dict[str, str]:
 
 
 @pytest.mark.long
-@BOTH
+@one_and_two
 def test_the_image_is_built_migrates_serves_and_is_healthy(
     new_project: NewProject, external_server: ExternalServer, databases: str, homes: Path
 ) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 import pytest
 
 from harness.external import ROLE, ExternalServer, spellings_of_the_password
-from harness.parameters import LOGICAL, SESSIONS, two_by_default
+from harness.parameters import SESSIONS, one_and_two, two_by_default
 from harness.project import NewProject, Project
 from harness.suite import audit, write
 
@@ -86,7 +86,7 @@ def left_alone(server: ExternalServer) -> dict[int, str]:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("databases", LOGICAL)
+@one_and_two
 def test_all_sessions_on_an_external_server(
     new_project: NewProject, external_server: ExternalServer, databases: str
 ) -> None:

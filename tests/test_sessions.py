@@ -12,7 +12,7 @@ import uv
 
 from harness.environment import clean_variables
 from harness.outcome import Outcome, run
-from harness.parameters import LOGICAL, SESSIONS, one_by_default
+from harness.parameters import SESSIONS, one_and_two, one_by_default
 from harness.project import NewProject, Project
 from harness.watching import MARK, wait_until, wait_until_gone
 
@@ -55,7 +55,7 @@ def test_nox_is_green_and_leaves_nothing(new_project: NewProject, tmp_path: Path
 
 @pytest.mark.long
 @pytest.mark.longest
-@pytest.mark.parametrize("databases", LOGICAL)
+@one_and_two
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13", "3.14"])
 def test_nox_is_green_with_every_python_and_any_number_of_workers(
     new_project: NewProject, databases: str, python: str, tmp_path: Path
@@ -76,7 +76,7 @@ def test_nox_is_green_with_every_python_and_any_number_of_workers(
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("databases", LOGICAL)
+@one_and_two
 def test_each_session_is_green_alone(
     new_project: NewProject, databases: str, tmp_path: Path
 ) -> None:

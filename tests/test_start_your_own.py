@@ -52,10 +52,9 @@ def left(new_project: NewProject, request: pytest.FixtureRequest) -> Project:
 
 @pytest.mark.parametrize("left", ["one", "two"], indirect=True)
 def test_nothing_of_the_demo_is_left(left: Project) -> None:
-    sources = [path.read_text() for path in left.path.glob("[!.]*/**/*.[pm][yd]")]
     example = (left / ".env.example").read_text()
     assert "MAILBOX" not in example
-    sources.append(example)
+    sources = [path.read_text() for path in left.path.glob("[!.]*/**/*.[pm][yd]")] + [example]
     assert len(sources) > 50
     assert not [text for text in sources if "# demo" in text]
     assert "argon2" not in (left / "pyproject.toml").read_text()

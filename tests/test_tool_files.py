@@ -9,10 +9,9 @@ from editorconfig import get_properties
 
 from harness.external import ExternalServer
 from harness.outcome import Outcome
-from harness.parameters import LOGICAL
+from harness.parameters import one_and_two
 from harness.project import Bake, NewProject, Project
 
-BOTH: Final = pytest.mark.parametrize("databases", LOGICAL)
 UNTIDY: Final = {
     "src/my_service/untidy.py": '"""Untidy."""\nimport os\nx  =  1\n',
     "notes.md": "a line  \n\n\n",
@@ -45,7 +44,7 @@ def pre_commit(project: Project, code: int) -> Outcome:
     return project.run("pre-commit", "run", "--all-files", env=home, code=code)
 
 
-@BOTH
+@one_and_two
 def test_what_is_generated_passes_its_hooks_and_what_is_untidy_is_mended(
     new_project: NewProject, databases: str
 ) -> None:
@@ -64,7 +63,7 @@ def test_what_is_generated_passes_its_hooks_and_what_is_untidy_is_mended(
     assert (project / "src/my_service/untidy.py").read_text() == '"""Untidy."""\n\nx = 1\n'
 
 
-@BOTH
+@one_and_two
 def test_editors_are_asked_for_what_the_files_are(bake: Bake, databases: str) -> None:
     project = bake(databases=databases)
     longest = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["ruff"]["line-length"]
@@ -81,7 +80,7 @@ def test_editors_are_asked_for_what_the_files_are(bake: Bake, databases: str) ->
             assert (asked["indent_size"], asked["max_line_length"]) == ("4", str(longest))
 
 
-@BOTH
+@one_and_two
 def test_env_example_names_every_setting_with_its_default(
     new_project: NewProject, databases: str
 ) -> None:

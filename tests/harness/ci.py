@@ -17,7 +17,7 @@ from harness.outcome import Outcome, run
 
 SERVER: Final = "TESTDB_SERVER_URL"
 ANY_NUMBER: Final = "12345678901"
-"""Of a run or a pipeline."""
+"""Stands for the number of a run or of a pipeline."""
 _GITLAB_KEYWORDS: Final = {"default", "variables", "workflow"}
 
 
@@ -28,8 +28,7 @@ class Script:
     job: str
     text: str
     variables: Mapping[str, str]
-    """What the job's file sets, and what its service does. SERVER's value only says: there is one.
-    """
+    """What the job sets. SERVER among them says that it has a server; whoever runs it names one."""
 
     def sessions(self) -> list[str]:
         """Find the nox sessions that it runs."""

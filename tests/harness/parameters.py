@@ -9,6 +9,7 @@ SESSIONS: Final = ("unit", "integration", "e2e", "examples")
 LOGICAL: Final = {"one": {"main"}, "two": {"main", "timeseries"}}
 """The logical databases, by the answer to `databases`."""
 long = pytest.mark.long
+one_and_two = pytest.mark.parametrize("databases", LOGICAL)
 one_by_default = pytest.mark.parametrize("databases", ["one", pytest.param("two", marks=long)])
 two_by_default = pytest.mark.parametrize("databases", ["two", pytest.param("one", marks=long)])
 no_workers_by_default = pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=long)])

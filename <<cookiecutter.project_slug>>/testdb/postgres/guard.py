@@ -233,11 +233,10 @@ def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenCon
     return opened
 
 
-# A connection that is given up in the middle of its login would stay open as long as the error that
-# ended it is kept, and so long, or until authentication_timeout, the server drops no database.
-
-
 def _wait_and_close(connecting: PQGenConn[Any], *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
+    # Closes what is given up in the middle of its login. It would stay open while somebody keeps
+    # the error, and until it is closed, or authentication_timeout has passed, the server drops no
+    # database.
     try:
         return _wait(connecting, *arguments, **options)
     finally:

@@ -102,7 +102,7 @@ def write_revision(run: Run, logical: str, message: str, *, empty: bool) -> None
     for table, column in _needed_by_rows(written):
         sys.stdout.write(
             f"{column} is NOT NULL, and rows of {table} may be there: give it a server_default, or "
-            "write what they get.\n"
+            "add it nullable, fill it, and make it NOT NULL then.\n"
         )
 
 
