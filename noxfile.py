@@ -11,16 +11,24 @@ nox.options.reuse_venv = "yes"
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 
+CLEANUP_SECONDS = 30
+"""How long tests and pictures may clean up after Ctrl-C; else nox kills them in half a second."""
+
 
 def install(session: nox.Session, group: str) -> None:
     """Install a dependency group."""
     session.install(*nox.project.dependency_groups(PYPROJECT, group))
 
 
+def run(session: nox.Session, *command: str) -> None:
+    """Run what has servers to stop and files to remove when it is interrupted."""
+    session.run(*command, interrupt_timeout=CLEANUP_SECONDS, terminate_timeout=CLEANUP_SECONDS)
+
+
 def pytest(session: nox.Session, *arguments: str) -> None:
     """Run pytest; what follows `--` on nox's command line comes last, so that it wins."""
     install(session, "test")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs)
+    run(session, "pytest", "-n", "2", "--dist", "worksteal", *arguments, *session.posargs)
 
 
 @nox.session
@@ -70,6 +78,4 @@ def benchmarks(session: nox.Session) -> None:
 def pictures(session: nox.Session) -> None:
     """Draw the README's pictures, from what a new project prints."""
     install(session, "pictures")
-    # nox alone would leave it half a second after Ctrl-C to remove what it has made.
-    waits = {"interrupt_timeout": 30, "terminate_timeout": 30}
-    session.run("python", "pictures/make.py", *session.posargs, **waits)
+    run(session, "python", "pictures/make.py", *session.posargs)
