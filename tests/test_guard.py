@@ -84,6 +84,64 @@ with guard.maintenance(("127.0.0.1", str(port))):
 """
 """Connect to a server that never answers, be interrupted, and keep the error."""
 
+CHANGES_A_VARIABLE = """
+import os
+import signal
+import threading
+import time
+
+import psycopg
+from testdb.postgres import environment, guard
+
+
+def test_connects_while_a_thread_changes_a_variable(databases, monkeypatch):
+    connect = guard._connect
+    begins, changed = threading.Event(), threading.Event()
+
+    def change():
+        begins.wait()
+        os.environ["VARIABLE"] = "x"
+        changed.set()
+
+    def connect_slowly(*arguments, **options):
+        begins.set()
+        assert not changed.wait(0.3)
+        return (yield from connect(*arguments, **options))
+
+    monkeypatch.setattr(guard, "_connect", connect_slowly)
+    thread = threading.Thread(target=change)
+    thread.start()
+    url = databases.urls["main"].set(drivername="postgresql")
+    with psycopg.connect(url.render_as_string()):
+        thread.join()
+        assert changed.is_set()
+
+
+def test_forks_while_a_thread_connects():
+    connects = threading.Event()
+
+    def connect():
+        with environment.unchanged:
+            connects.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=connect)
+    thread.start()
+    connects.wait()
+    if not os.fork():
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # pytest-timeout has a handler
+        signal.alarm(5)
+        os.environ["VARIABLE"] = "y"
+        os._exit(0)
+    assert os.wait()[1] == 0
+    thread.join()
+"""
+
+
+def test_no_variable_changes_while_libpq_may_read_it(project: Project) -> None:
+    """Workers made their clones in a thread, and ended in a segmentation fault once in a while."""
+    project.run("pytest", write(project, CHANGES_A_VARIABLE)).expect("2 passed")
+
 
 def test_a_connection_that_is_given_up_is_closed_at_once(project: Project) -> None:
     done = project.run("python", project.write("given_up.py", GIVEN_UP))

@@ -8,6 +8,8 @@ import os
 import re
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
 from typing import Final
 
 SERVER_URL_VARIABLE: Final = "TESTDB_SERVER_URL"
@@ -23,6 +25,31 @@ LEADS_NOWHERE: Final = {
 _OF_LIBPQ: Final = re.compile("PG[A-Z]+")
 _AUTHENTICATES: Final = re.compile(
     "PG(PASSWORD|PASSFILE|SSL[A-Z]*|GSS[A-Z]*|KRBSRVNAME|CHANNELBINDING|REQUIRE[A-Z]*)"
+)
+
+unchanged: Final = threading.RLock()
+"""While somebody holds it, nobody changes the variables of this process.
+
+libpq reads them while it connects, and Python runs other threads meanwhile. Before glibc 2.41 a
+variable that one of these adds ends the process with a segmentation fault: see setenv(3).
+"""
+
+
+def _under_lock(change: Callable[..., None]) -> Callable[..., None]:
+    def changed(*arguments: bytes) -> None:
+        with unchanged:
+            change(*arguments)
+
+    return changed
+
+
+# What os.environ calls.
+vars(os)["putenv"] = _under_lock(os.putenv)
+vars(os)["unsetenv"] = _under_lock(os.unsetenv)
+os.register_at_fork(
+    before=unchanged.acquire,
+    after_in_parent=unchanged.release,
+    after_in_child=unchanged.release,
 )
 
 

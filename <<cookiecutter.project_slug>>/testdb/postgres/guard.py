@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, NoReturn
@@ -30,6 +30,7 @@ from psycopg.pq.abc import PGconn
 
 from testdb.identity.errors import RefusedError, ServerError
 from testdb.identity.names import parse
+from testdb.postgres import environment
 
 MAINTENANCE: Final = "postgres"
 """The one database that everybody takes advisory locks in: they hold within one database only."""
@@ -227,8 +228,16 @@ _wait_async: Final = waiting.wait_conn_async
 
 def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenConn[PGconn]:  # noqa: ANN401  whatever this version of psycopg passes
     checked = guard.check(conninfo)
-    with guard.connecting(checked) as remember:
-        opened = yield from _connect(checked, *arguments, **options)
+    connecting = _connect(checked, *arguments, **options)
+    with guard.connecting(checked) as remember, closing(connecting):
+        ready: Any = None  # to begin with, as next() does
+        try:
+            while True:
+                with environment.unchanged:
+                    wanted = connecting.send(ready)
+                ready = yield wanted
+        except StopIteration as end:
+            opened: PGconn = end.value
         remember(opened)
     return opened
 
