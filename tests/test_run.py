@@ -1,6 +1,7 @@
 """`./run` starts a project and runs the template's tests, with nothing but Python, pip and git."""
 
 import ast
+import fcntl
 import json
 import os
 import shutil
@@ -149,6 +150,9 @@ def test_run_becomes_nox_and_installs_it_once(
 ) -> None:
     """A link to it does as well, and no home; what would lead pip elsewhere does not."""
     elsewhere = {"PIP_USER": "1", "PIP_TARGET": str(tmp_path / "target"), "PIP_DRY_RUN": "1"}
+    elsewhere |= {"PYTHONPATH": str(tmp_path / "installed")}
+    for wheel in (tmp_path / "wheels").iterdir():
+        ZipFile(wheel).extractall(tmp_path / "installed")
     link = tmp_path / "link"
     link.symlink_to(clone / "run")
     words = ("--session", "lint", "--", "-k", "cruft or --help")
@@ -176,6 +180,29 @@ def test_tools_of_older_requirements_are_made_anew(
     done.expect_none_of("Installed")
 
 
+def test_a_pip_conf_that_leads_elsewhere_is_one_line(
+    clone: Path, shell: dict[str, str], wheels: dict[str, str], tmp_path: Path
+) -> None:
+    conf = tmp_path / "pip.conf"
+    conf.write_text(f"[install]\ntarget = {tmp_path / 'target'}\n")
+    env = {**shell, **wheels, "PIP_CONFIG_FILE": str(conf)}
+    done = run("./run", "tests", cwd=clone, env=env, code=None)
+    expect_one_line(done, "pip has installed nothing in .tools", "out of pip.conf")
+    assert not (clone / ".tools").exists()
+
+
+def is_locked(clone: Path) -> bool:
+    """Tell whether another ./run would wait now."""
+    directory = os.open(clone, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(directory)
+    return False
+
+
 def interrupt(clone: Path, shell: dict[str, str], by: signal.Signals) -> Outcome:
     """Interrupt it while pip waits for an index that never answers."""
     mark = uuid.uuid4().hex
@@ -187,15 +214,24 @@ def interrupt(clone: Path, shell: dict[str, str], by: signal.Signals) -> Outcome
         with index.accept()[0]:
             program.send_signal(by)
             done = finish(program, cwd=clone, code=None, seconds=15)
+            assert is_locked(clone) == (by is signal.SIGKILL), "nobody removes what pip writes to"
     wait_until_gone(mark)
     return done
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_leaves_no_tools(
     clone: Path, shell: dict[str, str], by: signal.Signals
 ) -> None:
-    interrupt(clone, shell, by).expect_code(128 + by).expect_none_of("Traceback")
+    is_ignored = signal.getsignal(by) is signal.SIG_IGN  # as under nohup, and it is inherited
+    if is_ignored:
+        signal.signal(by, signal.SIG_DFL)
+    try:
+        done = interrupt(clone, shell, by)
+    finally:
+        if is_ignored:
+            signal.signal(by, signal.SIG_IGN)
+    done.expect_code(128 + by).expect_none_of("Traceback")
     assert not (clone / ".tools").exists()
 
 
@@ -238,6 +274,23 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
     done.expect(f"{project} is there already: it stays as it is")
     done.expect(*(f"Session {session} was successful" for session in SESSIONS))
     assert (project / "noxfile.py").read_text() == HARMLESS
+
+    defaults = Path(shell["HOME"]) / ".cookiecutterrc"
+    for text, option, told in (
+        ("{author_name: yes}", "--ask", "put quotes around author_name in your .cookiecutterrc"),
+        ("[license]", "--ask", "default_context in your .cookiecutterrc holds no"),
+        ("{}", "--slug=../no/desk", "--slug '../no/desk' is a path, and not a name"),
+        ("{}", "--package=7", "package_name '7' cannot name a Python package"),
+        ("{license: GPL}", "--name=Order Desk", "run: Invalid default received: GPL provided for"),
+    ):
+        defaults.write_text(f"default_context: {text}\n")
+        words = ("--no-sessions", option, "--output-dir", str(tmp_path / "no" / "no"))
+        done = run("./run", "new", *words, cwd=clone, env=env, code=None).expect(told)
+        assert done.stderr.count("\n") == 1
+        assert done.code == ("GPL" not in text)
+        assert (tmp_path / "no").exists() == ("GPL" in text)
+
+    defaults.unlink()
 
     (tmp_path / "my-service").mkdir()
     expect_one_line(
