@@ -6,6 +6,7 @@ It writes files that are not there yet, and changes none. Needs Cookiecutter.
 import argparse
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
-from guess import GuessError, Place, Service, guess, read_pyproject
+from guess import GuessError, Place, Service, guess, read, read_pyproject
 from jinja2 import Environment, StrictUndefined
 
 TEMPLATE = Path(__file__).resolve().parents[1]
@@ -74,13 +75,13 @@ def main() -> None:
     if settings and settings != "pytest.ini":
         del wanted["pytest.ini"]
     new = {name: text for name, text in wanted.items() if not (root / name).exists()}
-    write(root, new)
-    report(sorted(new), sorted(wanted.keys() - new.keys()))
     advice = list(advise(root, service, settings, hides_tasks=hides_tasks))
     if OWN_ADAPTER in new:
         advice += [f"In testdb/adapter.py, {line}" for line in service.not_found]
-    elif TO_FILL_IN in (root / OWN_ADAPTER).read_text("utf-8"):
+    elif TO_FILL_IN in read(root / OWN_ADAPTER):
         advice.append(f"In testdb/adapter.py, fill in what raises {TO_FILL_IN}")
+    write(root, new)
+    report(sorted(new), sorted(wanted.keys() - new.keys()))
     print("\nNext:")
     for number, line in enumerate([*advice, "Read testdb/adapter.py, and run: pytest -n 2"], 1):
         print(f"{number}. {line}")
@@ -93,8 +94,13 @@ def why_not(root: Path) -> str | None:
     if root.is_relative_to(TEMPLATE) or TEMPLATE.is_relative_to(root):
         return f"{root} is the template itself, or holds it. Name the project to bring it to."
     git = ("git", "-C", str(root), "rev-parse", "--is-inside-work-tree")
-    if subprocess.run(git, capture_output=True, check=False).returncode:
-        return f"{root} is not under git, which shows what is new, and undoes it. `git init` there."
+    asked = subprocess.run(git, capture_output=True, text=True, errors="replace", check=False)
+    if asked.returncode:
+        why = asked.stderr.partition("\n")[0]
+        return (
+            f"{root} is not under git, which shows what is new, and undoes it ({why}). See to "
+            "that, or `git init` there."
+        )
     ours = root / "testdb" / "identity" / "disposable.py"
     for taken in (root / "testdb", root / "testdb.py"):
         if taken.exists() and not ours.exists():
@@ -196,7 +202,7 @@ def pytest_settings(root: Path) -> str | None:
     """Find the file that pytest takes its settings from."""
     for name, shown_by in PYTEST_SETTINGS.items():
         path = root / name
-        if path.exists() and re.search(shown_by, path.read_text("utf-8"), re.MULTILINE):
+        if path.exists() and re.search(shown_by, read(path), re.MULTILINE):
             return name
     return None
 
@@ -218,7 +224,7 @@ def advise(
             f'["{service.package}"]`: wheels hold no testdb'
         )
     env = root / service.migrations / "env.py"
-    if env.exists() and "current_app" in (text := env.read_text("utf-8")):
+    if "current_app" in (text := read(env)):
         factory = service.factory or Place("…", "create_app")
         if "app_context" not in text:
             yield (
@@ -228,7 +234,7 @@ def advise(
             )
     yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
-    if "testdb" not in noxfile.read_text("utf-8"):
+    if noxfile.exists() and "testdb" not in read(noxfile):
         yield (
             'In the sessions of noxfile.py that run pytest, add `session.install("-r", '
             '"testdb/requirements.txt")`; where testdb says `nox -s dev`, it means that'
@@ -238,7 +244,7 @@ def advise(
             "tasks.py is yours, and a folder tasks/ would hide it: `invoke db.…` is left out. Make "
             "it tasks/__init__.py, and adopt again"
         )
-    elif "testdb" not in tasks.read_text("utf-8"):
+    elif tasks.exists() and "testdb" not in read(tasks):
         yield (
             "To tasks/__init__.py, add `from tasks import db, examples, server, service`, and "
             "those to its namespace"
@@ -247,7 +253,7 @@ def advise(
 
 def advise_on_pytest(path: Path) -> Iterator[str]:
     """Say what the settings of pytest lack."""
-    text = path.read_text("utf-8")
+    text = read(path)
     if "testdb.fixtures" in text:
         return
     for name, *words in (("addopts", "-p", "testdb.fixtures"), ("pythonpath", ".")):
@@ -262,7 +268,7 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
     """Say what stands between the tests and the fixtures of testdb."""
     sets_url = re.compile(rf"""environ\[["']{service.variable}["']\]\s*=""")
     for path in sorted(root.glob("tests/**/*.py")):
-        text, name = path.read_text("utf-8"), path.relative_to(root)
+        text, name = read(path), path.relative_to(root)
         if sets_url.search(text):
             yield (
                 f"{name} sets {service.variable}, which testdb does. Delete that, or make it "
@@ -278,4 +284,9 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+    except OSError as error:
+        sys.exit(f"ERROR: {error}. See to that, and adopt again.")

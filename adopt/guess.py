@@ -87,7 +87,7 @@ def guess(root: Path, package: str | None) -> Service:
     """
     path = find_package(root, package)
     source = path.parent
-    text = "\n".join(file.read_text("utf-8", "replace") for file in python_files(path))
+    text = "\n".join(map(read, python_files(path)))
     found = dict(find_places(path, source))
     service = Service(
         slug=slug_of(root),
@@ -152,7 +152,8 @@ def python_files(path: Path) -> list[Path]:
     """List the code of a package, what is nearest to its root first."""
     if path.is_file():
         return [path]
-    return sorted(path.rglob("*.py"), key=lambda file: (len(file.parts), file))
+    files = [file for file in path.rglob("*.py") if file.is_file()]
+    return sorted(files, key=lambda file: (len(file.parts), file))
 
 
 def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
@@ -165,7 +166,7 @@ def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
         try:
             tree = ast.parse(file.read_bytes())
-        except SyntaxError:
+        except (SyntaxError, ValueError):  # ValueError: a null byte, before Python 3.12
             continue
         for node in tree.body:
             match node:
@@ -197,7 +198,11 @@ def find_variable(text: str) -> str | None:
 
 
 def read_alembic(root: Path, service: Service) -> None:
-    """Read where the migrations are."""
+    """Read where the migrations are.
+
+    Raises:
+        GuessError: alembic.ini cannot be read.
+    """
     ini = next(
         (path for at in ("", "*/", "src/*/") for path in root.glob(f"{at}alembic.ini")), None
     )
@@ -206,7 +211,11 @@ def read_alembic(root: Path, service: Service) -> None:
         return
     service.alembic_ini = ini.relative_to(root).as_posix()
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read(ini, "utf-8")
+    try:
+        parser.read_string(read(ini))
+    except configparser.Error as error:
+        msg = f"{ini} cannot be read: {error.message.splitlines()[0]}"
+        raise GuessError(msg) from None
     location = parser.get("alembic", "script_location", fallback=str(ini.parent))
     folder = (root / location.replace("%(here)s", str(ini.parent))).resolve()
     if folder.is_relative_to(root):
@@ -216,7 +225,7 @@ def read_alembic(root: Path, service: Service) -> None:
 def slug_of(root: Path) -> str:
     """Name the project, in every clone alike where that can be: it owns its databases by that."""
     name = read_pyproject(root).get("project", {}).get("name", root.name)
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-") or "service"
+    return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")[:40].strip("-") or "service"
 
 
 def install_of(root: Path) -> list[str]:
@@ -234,6 +243,11 @@ def install_of(root: Path) -> list[str]:
             *([f"*nox.project.dependency_groups(PYPROJECT{named})"] if groups else []),
         ]
     return [f'"--requirement={path.name}"' for path in sorted(root.glob("requirements*.txt"))]
+
+
+def read(path: Path) -> str:
+    """Read a file of the owner's, in whatever encoding; what is no file has no text."""
+    return path.read_text("utf-8-sig", "replace") if path.is_file() else ""
 
 
 def read_pyproject(root: Path) -> dict[str, Any]:

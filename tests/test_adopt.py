@@ -364,12 +364,13 @@ def test_what_an_adopter_gets_is_formatted_and_lint_clean(
 
 REFUSALS: Final = {
     "no folder": ("rm -r project", "is no folder"),
-    "no git": ("rm -r project/.git", "is not under git"),
+    "no git": ("rm -r project/.git", "undoes it (fatal: not a git repository"),
     "own testdb": ("mkdir project/testdb", "exists, and is not of this template"),
     "own module": ("touch project/testdb.py", "exists, and is not of this template"),
     "no package": ("rm -r project/app", "Name the one that is the service"),
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
     "no TOML": ("cp project/README.md project/pyproject.toml", "pyproject.toml cannot be read"),
+    "no alembic.ini": ("cp project/README.md project/alembic.ini", "alembic.ini cannot be read"),
     "a file in the way": ("touch project/tasks", "tasks/__init__.py. Nothing was written."),
 }
 
@@ -402,6 +403,16 @@ def test_what_exists_is_left_and_what_it_lacks_is_said(tmp_path: Path) -> None:
         "a folder tasks/ would hide it",
     )
     assert not (path / "tasks").exists()
+
+
+def test_files_of_any_encoding_are_read(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    for name in ("noxfile.py", "tests/conftest.py", "tasks/__init__.py", "tox.ini"):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_bytes(b"# -*- coding: latin-1 -*- \xe9\n")
+    (path / "tests/folder.py").mkdir()
+    (path / "app/dangling.py").symlink_to("nowhere.py")
+    adopt(path).expect("In the sessions of noxfile.py", "To tasks/__init__.py")
 
 
 def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:
