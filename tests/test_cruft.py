@@ -23,7 +23,8 @@ GIT: Final = {
 
 
 def call(cwd: Path, *command: str, code: int = 0) -> Outcome:
-    """Run a program in a home of its own."""
+    """Run a program in a home of its own; the template may be another user's."""
+    (cwd.parent / ".gitconfig").write_text("[safe]\ndirectory = *\n")
     variables = {**clean_variables(), **GIT, "HOME": str(cwd.parent)}
     return run(*command, cwd=cwd, env=variables, code=code)
 
@@ -35,11 +36,18 @@ def commit(repository: Path) -> None:
 
 
 def copy_with_history(directory: Path) -> Path:
-    """Copy the template with all its commits and tags."""
+    """Copy the template with all its commits and tags; that of a shallow clone begins anew.
+
+    Of a shallow repository on a disk, cruft's `git clone --filter` starts programs without end.
+    """
     template = copy_template(directory)
     clone = directory / "clone"
     call(directory, "git", "clone", "--quiet", "--no-checkout", f"file://{TEMPLATE}", clone.name)
-    shutil.move(clone / ".git", template / ".git")
+    if (clone / ".git" / "shallow").exists():
+        call(template, "git", "init", "--quiet")
+        commit(template)
+    else:
+        shutil.move(clone / ".git", template / ".git")
     return template
 
 
