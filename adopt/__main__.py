@@ -1,28 +1,38 @@
-"""Bring testdb to a project that exists: `python adopt PATH [--package app]`.
+"""Bring testdb to a project that exists: `python adopt PATH [--package app] [--update]`.
 
-It writes files that are not there yet, and changes none. Needs Cookiecutter.
+It writes files that are not there yet, and changes none; with --update it replaces those that an
+older template wrote. Needs Cookiecutter.
 """
 
 import argparse
 import json
 import re
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from changes import OWN_ADAPTER, Changes, dropped, git, holds_more_than_bytecode, outdated
 from cookiecutter.main import cookiecutter
-from guess import GuessError, Place, Service, guess, read, read_pyproject
+from guess import (
+    SPELLED,
+    GuessError,
+    Place,
+    Service,
+    find_drivers,
+    find_fixtures,
+    guess,
+    read,
+    read_pyproject,
+)
 from jinja2 import Environment, StrictUndefined
 
 TEMPLATE = Path(__file__).resolve().parents[1]
 VARIANTS = TEMPLATE / "adopt" / "files"
 MARK = "# demo"
 """Stands on the lines of the generated project that belong to its demo."""
-OWN_ADAPTER = "testdb/adapter.py"
 TAKEN = ("testdb/**/*.py", "tasks/*.py", "examples/run_all.py")
 """What an adopted project has of a generated one."""
 LEFT_OUT = (OWN_ADAPTER, "tasks/demo.py")
@@ -33,11 +43,6 @@ OURS = {
     *("service_databases", "worker_app", "worker_databases", "worker_service"),
 }
 """The fixtures in testdb/fixtures.py, and what they are made of."""
-FIXTURE = re.compile(
-    r"""^@pytest\S*fixture(?:\(.*?name=["'](\w+)["'].*?\)|(?:\(.*?\))?\n(?:async )?def (\w+))""",
-    re.MULTILINE,
-)
-"""The definition of a fixture, by its name."""
 PYTEST_SETTINGS = {
     "pytest.toml": r"^\[pytest\]",
     ".pytest.toml": r"^\[pytest\]",
@@ -59,6 +64,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="adopt", description=__doc__.partition("\n")[0])
     parser.add_argument("path", type=Path, help="the project: a folder under git")
     parser.add_argument("--package", help="its Python package, where there are several")
+    parser.add_argument(
+        "--update", action="store_true", help="replace what an older template wrote"
+    )
     options = parser.parse_args()
     root = options.path.expanduser().resolve()
     if problem := why_not(root):
@@ -75,13 +83,21 @@ def main() -> None:
     if settings and settings != "pytest.ini":
         del wanted["pytest.ini"]
     new = {name: text for name, text in wanted.items() if not (root / name).exists()}
-    advice = list(advise(root, service, settings, hides_tasks=hides_tasks))
-    if OWN_ADAPTER in new:
-        advice += [f"In testdb/adapter.py, {line}" for line in service.not_found]
-    elif TO_FILL_IN in read(root / OWN_ADAPTER):
-        advice.append(f"In testdb/adapter.py, fill in what raises {TO_FILL_IN}")
-    write(root, new)
-    report(sorted(new), sorted(wanted.keys() - new.keys()))
+    changes = Changes(root, wanted, new)
+    advice = []
+    if options.update:
+        changes.update()
+        if problem := changes.uncommitted():
+            sys.exit(f"ERROR: {problem} Nothing was written.")
+    elif behind := [*outdated(root, wanted), *dropped(root, wanted)]:
+        advice.append(f"{behind[0]} and what else is not this template's: adopt with --update")
+    advice += advise(root, service, settings, hides_tasks=hides_tasks)
+    advice += advise_on_adapter(root, service, is_new=OWN_ADAPTER in new)
+    undo = changes.how_to_undo()
+    write(changes)
+    report(changes)
+    if undo:
+        print(f"To undo this, in {root}: {undo}")
     print("\nNext:")
     for number, line in enumerate([*advice, "Read testdb/adapter.py, and run: pytest -n 2"], 1):
         print(f"{number}. {line}")
@@ -93,17 +109,19 @@ def why_not(root: Path) -> str | None:
         return f"{root} is no folder."
     if root.is_relative_to(TEMPLATE) or TEMPLATE.is_relative_to(root):
         return f"{root} is the template itself, or holds it. Name the project to bring it to."
-    git = ("git", "-C", str(root), "rev-parse", "--is-inside-work-tree")
-    asked = subprocess.run(git, capture_output=True, text=True, errors="replace", check=False)
+    commit = "`git add --all` and `git commit` there"
+    asked = git(root, "rev-parse", "--is-inside-work-tree")
     if asked.returncode:
         why = asked.stderr.partition("\n")[0]
         return (
             f"{root} is not under git, which shows what is new, and undoes it ({why}). See to "
-            "that, or `git init` there."
+            f"that, or `git init`, {commit}."
         )
-    ours = root / "testdb" / "identity" / "disposable.py"
+    if git(root, "rev-parse", "--verify", "HEAD").returncode:
+        return f"{root} has no commit, so that git cannot tell yours from what is new: {commit}."
+    ours = [root / name for name in (OWN_ADAPTER, "testdb/identity/disposable.py")]
     for taken in (root / "testdb", root / "testdb.py"):
-        if taken.exists() and not ours.exists():
+        if holds_more_than_bytecode(taken) and not any(path.exists() for path in ours):
             return f"{taken} exists, and is not of this template, which needs that name."
     return None
 
@@ -156,6 +174,7 @@ def files(service: Service) -> dict[str, str]:
         if path.is_file() and path.suffix != ".pyc":
             text = jinja.from_string(path.read_text("utf-8")).render(
                 vars(service),
+                spelled=SPELLED,
                 install_pyproject=any("PYPROJECT" in line for line in service.install),
             )
             made[path.relative_to(VARIANTS).as_posix()] = text
@@ -168,12 +187,13 @@ def without_demo(text: str) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", kept)
 
 
-def write(root: Path, new: dict[str, str]) -> None:
-    """Write files that do not exist: all, or none."""
+def write(changes: Changes) -> None:
+    """Write files that do not exist, and replace and remove others: all, or none."""
     done: list[Path] = []
+    before: dict[Path, bytes] = {}
     try:
-        for name, text in new.items():
-            path = root / name
+        for name, text in changes.new.items():
+            path = changes.root / name
             for folder in reversed(path.parents):
                 if not folder.exists():
                     folder.mkdir()
@@ -181,7 +201,16 @@ def write(root: Path, new: dict[str, str]) -> None:
             with path.open("x", encoding="utf-8") as file:
                 done.append(path)
                 file.write(text)
+        for name in (*changes.replaced, *changes.removed):
+            path = changes.root / name
+            before[path] = path.read_bytes()
+            if name in changes.replaced:
+                path.write_text(changes.replaced[name], "utf-8")
+            else:
+                path.unlink()
     except BaseException as error:
+        for path, content in before.items():
+            path.write_bytes(content)
         for path in reversed(done):
             path.rmdir() if path.is_dir() else path.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -189,12 +218,20 @@ def write(root: Path, new: dict[str, str]) -> None:
         raise
 
 
-def report(new: list[str], left: list[str]) -> None:
+def report(changes: Changes) -> None:
     """Say what was written, and what was there."""
-    for title, names in (("Written", new), ("Left as it is", left)):
-        folders = Counter(f"{Path(name).parts[0]}/" for name in names if "/" in name)
+    became = {
+        "Written": changes.new,
+        "Replaced": changes.replaced,
+        "Removed": changes.removed,
+        "Left as it is": changes.left,
+    }
+    for title, names in became.items():
+        if title in ("Replaced", "Removed") and not names:
+            continue
+        folders = Counter(f"{Path(name).parts[0]}/" for name in sorted(names) if "/" in name)
         shown = [f"{folder} ({count} files)" for folder, count in folders.items()]
-        shown += [name for name in names if "/" not in name]
+        shown += sorted(name for name in names if "/" not in name)
         print(f"{title}: {', '.join(shown) or 'nothing'}")
 
 
@@ -232,6 +269,12 @@ def advise(
                 f"flask import current_app`: `if not current_app: from {factory.module} import "
                 f"{factory.name}; {factory.name}().app_context().push()`"
             )
+    if found := find_drivers(root, service):
+        yield (
+            f"{', '.join(found)}: the driver has to be psycopg 3, in tests at least. Have the "
+            "service write its URL as postgresql+psycopg://…, async or not, or take the one in "
+            "its settings as it is, and no arguments of another driver's"
+        )
     yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
     if noxfile.exists() and "testdb" not in read(noxfile):
@@ -251,6 +294,20 @@ def advise(
         )
 
 
+def advise_on_adapter(root: Path, service: Service, *, is_new: bool) -> Iterator[str]:
+    """Say what the owner fills in, or looks at."""
+    if not is_new:
+        if TO_FILL_IN in read(root / OWN_ADAPTER):
+            yield f"In testdb/adapter.py, fill in what raises {TO_FILL_IN}"
+        return
+    if service.parts:
+        yield (
+            "In testdb/adapter.py, see that `environment` sets all that the URL of the database "
+            f"is made of; found were {', '.join(service.parts.values())}"
+        )
+    yield from (f"In testdb/adapter.py, {line}" for line in service.not_found)
+
+
 def advise_on_pytest(path: Path) -> Iterator[str]:
     """Say what the settings of pytest lack."""
     text = read(path)
@@ -267,19 +324,28 @@ def advise_on_pytest(path: Path) -> Iterator[str]:
 def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
     """Say what stands between the tests and the fixtures of testdb."""
     sets_url = re.compile(rf"""environ\[["']{service.variable}["']\]\s*=""")
-    for path in sorted(root.glob("tests/**/*.py")):
+    for path in sorted([*root.glob("conftest.py"), *root.glob("tests/**/*.py")]):
         text, name = read(path), path.relative_to(root)
         if sets_url.search(text):
             yield (
                 f"{name} sets {service.variable}, which testdb does. Delete that, or make it "
                 "`os.environ.setdefault`"
             )
-        fixtures = {"".join(found) for found in FIXTURE.findall(text)} & OURS
-        if path.name == "conftest.py" and fixtures and "testdb" not in text:
+        if path.name != "conftest.py" or "testdb" in text:
+            continue
+        fixtures, engine_line = find_fixtures(path, OURS)
+        own = [f"the fixtures {', '.join(fixtures)} of {name}"] if fixtures else []
+        own += [f"the engine in {name}:{engine_line}"] if engine_line else []
+        if own:
             yield (
-                f"Your tests go on with the fixtures {', '.join(sorted(fixtures))} of {name}. "
-                "Delete these fixtures, and the tests run on PostgreSQL; or give one folder those "
-                "of testdb, by its conftest.py: `from testdb.fixtures import app, client, session`"
+                f"Your tests go on with {' and '.join(own)}. Delete these, and the tests run on "
+                "testdb's PostgreSQL; or give one folder the fixtures of testdb, by its "
+                "conftest.py: `from testdb.fixtures import app, client, session`"
+            )
+        if others := [fixture for fixture in fixtures if fixture not in OURS]:
+            yield (
+                f"Where tests ask for {', '.join(others)}, have them ask for `session`; or define "
+                "such a fixture, which returns `session`"
             )
 
 

@@ -5,6 +5,7 @@ import configparser
 import re
 import tomllib
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ FRAMEWORKS = ("flask", "litestar")
 """Those that are tested by a client of their own; all others by Starlette's."""
 ENGINES = ("create_engine", "create_async_engine")
 MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session")
+SESSIONS = ("Session", "AsyncSession")
 EXTENSIONS = ("SQLAlchemy",)
 """Flask-SQLAlchemy's, which has engine and sessions in it."""
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
@@ -31,6 +33,26 @@ _SETTING = re.compile(
     r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:",
     re.IGNORECASE | re.MULTILINE,
 )
+PARTS = {
+    "host": ("HOST", "HOSTNAME", "SERVER"),
+    "port": ("PORT",),
+    "database": ("NAME", "DB", "DATABASE"),
+    "username": ("USER", "USERNAME"),
+    "password": ("PASSWORD", "PASS"),
+}
+"""How the variables end that hold a part of a URL."""
+SPELLED = {
+    "host": 'url.host or NOWHERE.strip("/")',
+    "port": "str(url.port or 5432)",
+    "database": 'url.database or ""',
+    "username": 'url.username or ""',
+    "password": '""',
+}
+"""What the adapter sets them to."""
+OF_PARTS = "TESTDB_MAIN_URL"
+"""Has the URL for testdb, where the service takes it in parts."""
+_OF_A_DATABASE = re.compile(r"(?:\w*_)?(?:DATABASE|DB|POSTGRES(?:QL)?|PG|SQL)(?:_\w+)?_([A-Z]+)")
+_DRIVER = re.compile(r"\b(?:psycopg2|asyncpg|pg8000|aiopg)\b")
 _PREFIX = re.compile(r"""env_prefix\s*=\s*["'](\w+)["']""")
 _HEALTH = re.compile(r"""(?:get|route)\(\s*["'](/\w*(?:health|ping|ready|live)\w*)["']""")
 
@@ -71,6 +93,8 @@ class Service:
     alembic_ini: str = "alembic.ini"
     migrations: str = "alembic"
     variable: str = "DATABASE_URL"
+    parts: dict[str, str] = field(default_factory=dict)
+    """The variables for the parts of a URL, by what SQLAlchemy calls these."""
     health: str = "/"
     is_async: bool = False
     is_sqlmodel: bool = False
@@ -112,8 +136,13 @@ def guess(root: Path, package: str | None) -> Service:
         service.not_found.append("say in `session` where the service has its sessions from")
     if variable := find_variable(text):
         service.variable = variable
+    elif parts := find_parts(path):
+        service.variable, service.parts = OF_PARTS, parts
     else:
-        service.not_found.append("say in URL_VARIABLE which variable has the URL of the database")
+        service.not_found.append(
+            "say in URL_VARIABLE which variable has the URL of the database; or in `environment`, "
+            "which have its parts"
+        )
     if health := _HEALTH.search(text):
         service.health = health[1]
     elif service.framework == "starlette":
@@ -164,11 +193,7 @@ def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
     for file in reversed(python_files(path)):
         parts = file.relative_to(source).with_suffix("").parts
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError):  # ValueError: a null byte, before Python 3.12
-            continue
-        for node in tree.body:
+        for node in parse(file).body:
             match node:
                 case ast.FunctionDef(name=name) if name in FACTORIES and not _required(node):
                     yield "factory", Place(module, name)
@@ -178,6 +203,14 @@ def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
                     for kind, makers in MADE_BY.items():
                         if ast.unparse(called).rpartition(".")[2] in makers:
                             yield kind, Place(module, name)
+
+
+def parse(file: Path) -> ast.Module:
+    """Parse a file; what cannot be parsed has nothing in it."""
+    try:
+        return ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):  # ValueError: a null byte, before Python 3.12
+        return ast.Module([], [])
 
 
 def _required(function: ast.FunctionDef) -> bool:
@@ -195,6 +228,93 @@ def find_variable(text: str) -> str | None:
         prefix = _PREFIX.search(text)
         return f"{prefix[1] if prefix else ''}{setting[1]}".upper()
     return None
+
+
+def find_parts(path: Path) -> dict[str, str]:
+    """Find the variables for the parts of a URL, if one has the name of the database."""
+    found: dict[str, str] = {}
+    for name in (name for file in python_files(path) for name in _variables(parse(file))):
+        if named := _OF_A_DATABASE.fullmatch(name):
+            for part, endings in PARTS.items():
+                if named[1] in endings:
+                    found.setdefault(part, name)
+    return {part: found[part] for part in PARTS if part in found} if "database" in found else {}
+
+
+def _variables(tree: ast.Module) -> Iterator[str]:
+    """Name the variables that are read from the environment, by a call or by settings."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(args=[ast.Constant(value=str(name)), *_]):
+                yield name
+            case ast.Subscript(value=of, slice=ast.Constant(value=str(name))):
+                if "environ" in ast.unparse(of):
+                    yield name
+            case ast.ClassDef(bases=bases, body=body):
+                if any("Settings" in ast.unparse(base) for base in bases):
+                    prefix = _PREFIX.search(ast.unparse(node))
+                    for line in body:
+                        match line:
+                            case ast.AnnAssign(target=ast.Name(id=name)):
+                                yield f"{prefix[1] if prefix else ''}{name}".upper()
+
+
+def find_drivers(root: Path, service: Service) -> list[str]:
+    """Name the drivers other than psycopg 3 that a project names, each with the first file."""
+    files = [
+        *python_files(root / service.package),
+        *(root / service.migrations).glob("*.py"),
+        root / service.alembic_ini,
+        root / "pyproject.toml",
+        *sorted(root.glob("requirements*.txt")),
+    ]
+    found: dict[str, str] = {}
+    for file in files:
+        for number, line in enumerate(read(file).splitlines(), 1):
+            for driver in _DRIVER.findall(line):
+                found.setdefault(driver, f"{driver} in {file.relative_to(root)}:{number}")
+            if service.parts and "postgresql://" in line:  # SQLAlchemy 2.0 takes psycopg2 there
+                found.setdefault("", f"postgresql:// in {file.relative_to(root)}:{number}")
+    return list(found.values())
+
+
+def find_fixtures(path: Path, ours: AbstractSet[str]) -> tuple[list[str], int | None]:
+    """Find the fixtures of a conftest.py that stand in for those of testdb.
+
+    Args:
+        path: of the conftest.py.
+        ours: the names of testdb's.
+
+    Returns:
+        Those with such a name, and those that make an engine or a session of their own; and the
+        first line that makes an engine.
+    """
+    tree = parse(path)
+    shared: set[str] = set()
+    fixtures = []
+    for node in tree.body:
+        calls = {name for name, _ in _calls(node)}
+        used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        if isinstance(node, ast.Assign | ast.AnnAssign) and calls & {*ENGINES, *MAKERS}:
+            shared |= used
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for decorator in map(ast.unparse, node.decorator_list):
+                if "fixture" in decorator:
+                    given = re.search(r"\bname='(\w+)'", decorator)
+                    name = given[1] if given else node.name
+                    if calls & {*ENGINES}:
+                        shared.add(name)
+                    if name in ours or calls & {*ENGINES, *MAKERS, *SESSIONS} or used & shared:
+                        fixtures.append(name)
+    lines = [line for name, line in _calls(tree) if name in ENGINES]
+    return fixtures, min(lines, default=None)
+
+
+def _calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Name what is called, with the line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func).rpartition(".")[2], node.lineno
 
 
 def read_alembic(root: Path, service: Service) -> None:

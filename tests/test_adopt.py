@@ -133,7 +133,7 @@ def git(project: Path, *arguments: str) -> str:
 
 def under_git(path: Path) -> Path:
     """Commit all that is there."""
-    git(path, "init", "--quiet")
+    git(path, "init", "--quiet", "--initial-branch", "main")
     git(path, "add", "--all")
     git(path, "commit", "--quiet", "--allow-empty", "--message", "As it was")
     return path
@@ -328,7 +328,7 @@ def test_nothing_of_theirs_is_changed_however_often(
     assert git(path, "diff", "HEAD") == ""
     for name, text in new.items():
         assert not [left for left in ("<<", "<%", "# demo") if left in text], name
-    adopt(path).expect("Written: nothing\n", "Left as it is: examples/ (1 files)")
+    adopt(path).expect("Written: nothing\n", "Left as it is: examples/ (2 files)")
     assert git(path, "diff", "HEAD") == ""
     assert {name: (path / name).read_text() for name in new_files(path)} == new
 
@@ -365,7 +365,8 @@ def test_what_an_adopter_gets_is_formatted_and_lint_clean(
 REFUSALS: Final = {
     "no folder": ("rm -r project", "is no folder"),
     "no git": ("rm -r project/.git", "undoes it (fatal: not a git repository"),
-    "own testdb": ("mkdir project/testdb", "exists, and is not of this template"),
+    "no commit": ("rm project/.git/refs/heads/main", "has no commit"),
+    "own testdb": ("cp -r project/app project/testdb", "exists, and is not of this template"),
     "own module": ("touch project/testdb.py", "exists, and is not of this template"),
     "no package": ("rm -r project/app", "Name the one that is the service"),
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
@@ -415,6 +416,158 @@ def test_files_of_any_encoding_are_read(tmp_path: Path) -> None:
     adopt(path).expect("In the sessions of noxfile.py", "To tasks/__init__.py")
 
 
+def undone(done: Outcome, path: Path) -> None:
+    """Run what the command says of how to undo it."""
+    command = done.find("To undo this, in .*: (.*)")[1]
+    run("sh", "-c", command, cwd=path, env=clean_variables())
+
+
+def test_what_was_adopted_is_undone_and_nothing_else(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    (path / ".gitignore").write_text("__pycache__/\n")
+    (path / "tasks").mkdir()
+    (path / "tasks/own.py").write_text("")
+    before = {file for file in path.rglob("*") if ".git" not in file.parts}
+    cached = path / "testdb/__pycache__/adapter.pyc"
+    for _ in range(2):
+        done = adopt(path)
+        cached.parent.mkdir(exist_ok=True)
+        cached.touch()
+        undone(done, path)
+        assert {file for file in path.rglob("*") if ".git" not in file.parts} == before
+        cached.parent.mkdir(parents=True)  # is no testdb of the owner's
+        cached.touch()
+
+
+def test_an_update_replaces_what_the_template_wrote(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    (path / "tasks").mkdir()
+    (path / "tasks/service.py").write_text("# of the owner\n")
+    adopt(path)
+    older = ("testdb/engines.py", "testdb/identity/names.py", "tasks/db.py", "examples/run_all.py")
+    newest = {name: (path / name).read_text() for name in older}
+    own = ("testdb/adapter.py", "noxfile.py", "tasks/__init__.py", "testdb/factories.py")
+    for name in (*older, *own, "testdb/identity/gone.py"):
+        with (path / name).open("a") as file:
+            file.write("# older, testdb\n")
+    refused = adopt(path, "--update", code=1).expect("Commit that first")
+    assert len(refused.output.splitlines()) == 1
+    under_git(path)
+    shutil.rmtree(path / "testdb/postgres")
+    adopt(path).expect("what else is not this template's: adopt with --update")
+    assert git(path, "status", "--short") == ""
+    (path / "app/main.py").write_text("# being edited")
+    done = adopt(path, "--update")
+    done.expect("Replaced: examples/ (1 files), tasks/ (1 files), testdb/ (2 files)", "Removed: ")
+    assert {name: (path / name).read_text() for name in older} == newest
+    changed = {f" M {name}" for name in (*older, "app/main.py")} | {" D testdb/identity/gone.py"}
+    assert set(git(path, "status", "--short").splitlines()) == changed
+    undone(done, path)
+    assert git(path, "status", "--short") == " M app/main.py\n"
+
+
+CONFTEST: Final = """
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import sessionmaker
+Maker = sessionmaker()
+
+@pytest.fixture(scope="session")
+def engine():
+    return create_engine("postgresql+psycopg://shared/test")
+
+@pytest.fixture
+def connection(engine):
+    yield engine.connect()
+
+@pytest.fixture
+def db(connection):
+    yield Maker(bind=connection)
+
+@pytest.fixture
+def client(db): ...
+
+@pytest.fixture
+def user(db): ...
+"""
+
+
+def test_fixtures_and_drivers_that_stand_in_the_way_are_named(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    (path / "tests/conftest.py").write_text(CONFTEST)
+    (path / "requirements.txt").write_text("psycopg2-binary\n")
+    (path / "app/database.py").write_text('URL = "postgresql+asyncpg://localhost"\n')
+    adopt(path).expect(
+        "asyncpg in app/database.py:1, psycopg2 in requirements.txt:1: the driver has to be",
+        "fixtures engine, connection, db, client of tests/conftest.py and the engine in "
+        "tests/conftest.py:9. Delete these",
+        "Where tests ask for engine, connection, db, have them ask for `session`",
+    )
+
+
+PARTS: Final = {
+    "app/__init__.py": """
+import os
+from fastapi import FastAPI
+from sqlalchemy import URL, create_engine, text
+
+user, password = os.environ["POSTGRES_USER"], os.environ["POSTGRES_PASSWORD"]
+host, port = os.getenv("POSTGRES_SERVER"), int(os.getenv("POSTGRES_PORT", "5432"))
+name = os.environ["POSTGRES_DB"]
+engine = create_engine(f"postgresql+psycopg://{user}:{password}@{host}:{port}/{name}")
+other = create_engine(URL.create("postgresql+psycopg", user, password, host, port, name))
+app = FastAPI()
+
+@app.get("/")
+def read():
+    with engine.connect() as one, other.connect() as two:
+        return [c.scalar(text("SELECT current_database()")) for c in (one, two)]
+""",
+    "alembic.ini": "[alembic]\nscript_location = %(here)s/alembic\n",
+    "alembic/env.py": """
+from alembic import context
+from sqlalchemy import MetaData
+from app import engine
+
+with engine.connect() as connection:
+    context.configure(connection=connection, target_metadata=MetaData())
+    with context.begin_transaction():
+        context.run_migrations()
+""",
+    "alembic/versions/1_first.py": """
+from alembic import op
+revision = "1"
+down_revision = None
+def upgrade(): op.execute("CREATE SEQUENCE numbers")
+def downgrade(): op.execute("DROP SEQUENCE numbers")
+""",
+    "tests/test_parts.py": """
+import app
+
+def test_here(client, databases):
+    assert client.get("/").json() == [databases.urls["main"].database] * 2
+
+def test_in_a_process_of_its_own(http, service_databases):
+    assert http.get("/").json() == [service_databases.databases.urls["main"].database] * 2
+""",
+}
+
+
+def test_a_url_in_parts_leads_to_the_database_of_the_test(
+    tmp_path: Path, environment: Environment, homes: Path
+) -> None:
+    path = tmp_path / "parts"
+    for name, text in PARTS.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text)
+    names = "POSTGRES_SERVER, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER, POSTGRES_PASSWORD"
+    adopt(under_git(path)).expect(f"database is made of; found were {names}")
+    project = Project(path, environment, {"TESTDB_HOME": str(embedded.new_home(homes))})
+    project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
+    # Now the first to import the engines is the test, while the settings name no database.
+    project.run("pytest", "-n", "0").expect("2 passed", "no migration ran")
+
+
 def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:
     path = copied(SHOP, tmp_path)
     with (path / "pyproject.toml").open("a") as pyproject:
@@ -445,7 +598,25 @@ GUESSES: Final = {
     ),
     "variables for the parts of a URL": (
         'URL = make(os.environ["DB_HOST"], os.environ["DB_NAME"])\n',
-        {"not_found": "say in URL_VARIABLE which variable has the URL of the database"},
+        {
+            "variable": "TESTDB_MAIN_URL",
+            "parts": {"host": "DB_HOST", "database": "DB_NAME"},
+        },
+    ),
+    "settings for the parts of a URL": (
+        """class S(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="SHOP_")
+    db_password: SecretStr
+    db_name: str
+""",
+        {"parts": {"database": "SHOP_DB_NAME", "password": "SHOP_DB_PASSWORD"}},
+    ),
+    "no variable for a URL": (
+        "URL = read_file()\n",
+        {
+            "not_found": "say in URL_VARIABLE which variable has the URL of the database; or in "
+            "`environment`, which have its parts"
+        },
     ),
     "a factory": (
         "def create_app(config=None):\n    return Flask()\n",

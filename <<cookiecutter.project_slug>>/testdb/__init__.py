@@ -9,7 +9,7 @@ processes   the service and the examples as child processes that end with their 
 adapter.py  EDIT THIS: the one link to your service
 
 Imports go one way: {testing, processes} → runs → postgres → identity. `adapter` imports the service
-alone, and postgres knows nothing of it. `nox -s lint` checks that.
+alone, and postgres knows nothing of it.
 """
 
 from testdb.identity import interpreter as interpreter

@@ -20,7 +20,10 @@ class Step(StrEnum):
     REDO = "After all was undone, migrating"
 
 
-CANNOT_BE_UNDONE: Final = "`raise NotImplementedError` in it says that it cannot be undone."
+CANNOT_BE_UNDONE: Final = (
+    "`raise NotImplementedError` in it says that it cannot be undone. None is tried without "
+    '"downgrades" in MIGRATION_CHECKS, in testdb/adapter.py.'
+)
 CURES: Final = {
     Step.MIGRATE: "Correct the migration.",
     Step.COMPARE: "Correct the models.",

@@ -25,7 +25,11 @@ ALEMBIC_INI: Final = ROOT / "<< alembic_ini >>"
 MIGRATIONS: Final = ROOT / "<< migrations >>"
 """The folder of env.py: `script_location` in alembic.ini."""
 URL_VARIABLE: Final = "<< variable >>"
+<% if parts %>
+"""Has the URL for testdb. The service takes it in parts: see `environment`."""
+<% else %>
 """The variable that the service takes the URL of its database from."""
+<% endif %>
 SETTINGS: Final[Mapping[str, str]] = {}
 """Other variables that the service needs in tests and tasks, and what they hold there."""
 HEALTH: Final = "<< health >>"
@@ -128,14 +132,40 @@ def session(app: Any) -> Iterator[Any]:
 <% endif %>
 
 
-# A service that takes host, user and database from variables of their own needs other lines in
-# these two. (The embedded server listens on a socket: its URLs have the folder of that as `host`.)
-
-
+<% if parts %>
 def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
-    """Spell the settings as environment variables."""
+    """Spell the settings as environment variables.
+
+    The embedded server listens on a socket, whose folder can be no host in a URL that is joined of
+    parts. It gets a host that nobody has: testdb/engines.py leads from that to URL_VARIABLE's.
+    """
+    from sqlalchemy import make_url
+
+    from testdb.postgres.environment import NOWHERE
+
+    url = make_url(urls["main"])
+    return {
+        URL_VARIABLE: str(url).replace("%2F", "/"),
+<% for part, name in parts.items() %>
+        "<< name >>": << spelled[part] >>,
+<% endfor %>
+        **SETTINGS,
+    }
+<% else %>
+def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
+    """Spell the settings as environment variables.
+
+    Where the service takes the URL in parts, name URL_VARIABLE "TESTDB_MAIN_URL", which testdb
+    alone reads, and return the parts besides, with `url = make_url(urls["main"])`:
+
+        "DB_HOST": url.host or NOWHERE.strip("/"), "DB_NAME": url.database or "", …
+
+    NOWHERE, of testdb.postgres.environment, is a host that nobody has: the folder of a socket, as
+    the embedded server's, can be none. testdb/engines.py leads from it to URL_VARIABLE's.
+    """
     # Slashes as they are: in alembic.ini's language a % means something else.
     return {URL_VARIABLE: str(urls["main"]).replace("%2F", "/"), **SETTINGS}
+<% endif %>
 
 
 def url_in_force() -> URL:

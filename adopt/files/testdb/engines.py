@@ -24,7 +24,7 @@ from sqlalchemy import URL, Engine, event
 from sqlalchemy.exc import ArgumentError, DisconnectionError
 from sqlalchemy.pool import Pool
 
-from testdb.adapter import ALEMBIC_INI, SERVICE, URL_VARIABLE, url_in_force
+from testdb.adapter import ALEMBIC_INI, SERVICE, url_in_force
 from testdb.identity.errors import RefusedError
 from testdb.identity.names import parse
 from testdb.postgres import sessions
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 ANY: Final = f"{DRIVER}:///none?host={NOWHERE}"
 """A URL for engines that follow the settings."""
+NO_HOST: Final = NOWHERE.strip("/")
+"""The host in a URL's parts that follow the settings: the folder of a socket can be none."""
 _configure: Final = logging.config.fileConfig
 _ADDRESS: Final = ("host", "hostaddr", "port", "dbname", "user", "password", "service")
 
@@ -58,12 +60,12 @@ def _connect(dialect: Dialect, _: object, __: object, parameters: dict[str, Any]
         return
     if dialect.driver not in ("psycopg", "psycopg_async"):
         msg = (
-            f"The service connects by {dialect.driver}, which testdb cannot watch. The URL in "
-            f"{URL_VARIABLE} says postgresql+psycopg, for engines that are async and that are not: "
-            "have the service take it as it is."
+            f"The service connects by {dialect.driver}, which testdb cannot watch. Have it write "
+            "its URL as postgresql+psycopg://…, for engines that are async and that are not, or "
+            "take the one in its settings as it is."
         )
         raise RefusedError(msg)
-    if parameters.get("host") == NOWHERE or parse(parameters.get("dbname", "")):
+    if parameters.get("host") in (NOWHERE, NO_HOST) or parse(parameters.get("dbname", "")):
         parameters["application_name"] = SERVICE
         if target := _target():
             for name in _ADDRESS:

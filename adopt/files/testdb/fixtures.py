@@ -8,6 +8,10 @@ Fixtures of the same names in a conftest.py or in a test's module come first. A 
 a conftest.py above it gets these back by one of its own:
 
     from testdb.fixtures import app, client, session
+
+A test that changes the schema has databases of its own by `@pytest.mark.isolation("clone")`.
+`client` runs the application's startup, for each test: without it a test does not find the rows
+that a startup stores. The service of e2e tests starts once, and its rows go with the first test.
 """
 
 # Fixtures import what they use: tests without databases start without it.
