@@ -28,7 +28,10 @@ DOWNGRADE: Final = """
 def downgrade() -> None:
     {downgrade}
 """
-UNDONE: Final = "`raise NotImplementedError` in it says that it cannot be undone."
+UNDONE: Final = (
+    "`raise NotImplementedError` in it says that it cannot be undone. None is tried without "
+    '"downgrades" in MIGRATION_CHECKS, in testdb/adapter.py.'
+)
 
 
 def migration(

@@ -1773,6 +1773,13 @@ MUTANTS: Final = {
             "test_adopt.py::test_nothing_of_theirs_is_changed_however_often",
         ),
         Mutant(
+            "what git cannot bring back is replaced",
+            "../adopt/changes.py",
+            "        if not names:",
+            "        if names:",
+            "test_adopt.py::test_an_update_replaces_what_the_template_wrote",
+        ),
+        Mutant(
             "a failure leaves files",
             "../adopt/__main__.py",
             "        for path in reversed(done):",

@@ -130,7 +130,7 @@ class Guard:
             self._refuse(
                 f"A connection to the database {database!r} was refused: it is not disposable, so "
                 "no test, example or task may reach it. Use the fixtures `session` or `databases`, "
-                "and make engines from the app's settings, never at import."
+                "and make engines, in fixtures too, from the app's settings, never at import."
             )
         if server != (maintained or self.server):
             self._refuse(
