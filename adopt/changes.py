@@ -55,8 +55,8 @@ class Changes:
         if not names:
             return None
         return (
-            f"What an update replaces is not all committed: {min(names)}, and {len(names) - 1} "
-            "other files. Commit that first, so that git shows the update and can undo it."
+            f"Not all is committed that an update replaces, such as {min(names)}. Commit that "
+            "first, so that git shows the update and can undo it."
         )
 
     def how_to_undo(self) -> str:

@@ -452,6 +452,12 @@ def test_an_update_replaces_what_the_template_wrote(tmp_path: Path) -> None:
             file.write("# older, testdb\n")
     refused = adopt(path, "--update", code=1).expect("Commit that first")
     assert len(refused.output.splitlines()) == 1
+    link = path / "testdb/identity/folder"
+    link.symlink_to(".")
+    under_git(path)
+    adopt(path, "--update", code=1).expect("Is a directory: ", "Nothing was written.")
+    assert git(path, "status", "--short") == ""
+    link.unlink()
     under_git(path)
     shutil.rmtree(path / "testdb/postgres")
     adopt(path).expect("what else is not this template's: adopt with --update")
@@ -513,7 +519,7 @@ from sqlalchemy import URL, create_engine, text
 
 user, password = os.environ["POSTGRES_USER"], os.environ["POSTGRES_PASSWORD"]
 host, port = os.getenv("POSTGRES_SERVER"), int(os.getenv("POSTGRES_PORT", "5432"))
-name = os.environ["POSTGRES_DB"]
+name = os.environ["POSTGRES_DB"]  # postgresql://…/name
 engine = create_engine(f"postgresql+psycopg://{user}:{password}@{host}:{port}/{name}")
 other = create_engine(URL.create("postgresql+psycopg", user, password, host, port, name))
 app = FastAPI()
@@ -561,7 +567,10 @@ def test_a_url_in_parts_leads_to_the_database_of_the_test(
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_text(text)
     names = "POSTGRES_SERVER, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER, POSTGRES_PASSWORD"
-    adopt(under_git(path)).expect(f"database is made of; found were {names}")
+    adopt(under_git(path)).expect(
+        f"database is made of; found were {names}",
+        "postgresql:// in app/__init__.py:8: the driver has to be psycopg 3",
+    )
     project = Project(path, environment, {"TESTDB_HOME": str(embedded.new_home(homes))})
     project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
     # Now the first to import the engines is the test, while the settings name no database.

@@ -137,7 +137,8 @@ def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     """Spell the settings as environment variables.
 
     The embedded server listens on a socket, whose folder can be no host in a URL that is joined of
-    parts. It gets a host that nobody has: testdb/engines.py leads from that to URL_VARIABLE's.
+    parts. It gets a host that nobody has: testdb/engines.py leads from that to URL_VARIABLE's, and
+    programs that a test starts reach no database.
     """
     from sqlalchemy import make_url
 
