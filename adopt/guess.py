@@ -294,9 +294,10 @@ def find_fixtures(path: Path, ours: AbstractSet[str]) -> tuple[list[str], int | 
     fixtures = []
     for node in tree.body:
         calls = {name for name, _ in _calls(node)}
-        used = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        names = [name for name in ast.walk(node) if isinstance(name, ast.Name)]
+        used = {name.id for name in names}
         if isinstance(node, ast.Assign | ast.AnnAssign) and calls & {*ENGINES, *MAKERS}:
-            shared |= used
+            shared |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in map(ast.unparse, node.decorator_list):
                 if "fixture" in decorator:

@@ -476,7 +476,8 @@ CONFTEST: Final = """
 import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.orm import sessionmaker
-Maker = sessionmaker()
+OPTIONS = {}
+Maker = sessionmaker(**OPTIONS)
 
 @pytest.fixture(scope="session")
 def engine():
@@ -494,7 +495,8 @@ def db(connection):
 def client(db): ...
 
 @pytest.fixture
-def user(db): ...
+def user(db):
+    return OPTIONS
 """
 
 
@@ -506,7 +508,7 @@ def test_fixtures_and_drivers_that_stand_in_the_way_are_named(tmp_path: Path) ->
     adopt(path).expect(
         "asyncpg in app/database.py:1, psycopg2 in requirements.txt:1: the driver has to be",
         "fixtures engine, connection, db, client of tests/conftest.py and the engine in "
-        "tests/conftest.py:9. Delete these",
+        "tests/conftest.py:10. Delete these",
         "Where tests ask for engine, connection, db, have them ask for `session`",
     )
 
