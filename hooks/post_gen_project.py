@@ -3,6 +3,8 @@
 import json
 import os
 import shlex
+import shutil
+import sys
 from pathlib import Path
 
 DATABASES = "<< cookiecutter.databases >>"
@@ -47,13 +49,16 @@ if OUTPUT:
     # Cookiecutter has gone to another directory; PWD still says where the person is.
     project = str(Path(OUTPUT, "<< cookiecutter.project_slug >>"))
     there = min(project, os.path.relpath(project, os.environ.get("PWD", "/")), key=len)
+    nox, beside = "nox", Path(sys.executable).with_name("nox")
+    if not shutil.which(nox) and beside.exists():  # in .tools of the template
+        nox = shlex.quote(str(beside))
     print(
         f"""
 << cookiecutter.project_slug >> is ready. Next:
 
     cd {shlex.quote(there)}
     git init --initial-branch=main && git add --all && git commit --message "Start"
-    nox           # lint, types, unit, integration and e2e tests; `uvx nox`, or `pipx install nox`
-    nox -s dev    # make .venv; then: . .venv/bin/activate && invoke --list
+    {nox}           # lint, types, unit, integration and e2e tests; `uvx nox`, or `pipx install nox`
+    {nox} -s dev    # make .venv; then: . .venv/bin/activate && invoke --list
 """
     )
