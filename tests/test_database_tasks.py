@@ -42,6 +42,21 @@ from tasks.reporting import Task
 assert namespace.task_names
 print([name for name in namespace.task_names if not isinstance(namespace[name], Task)])
 """
+DRY_TASKS: Final = """
+from invoke.config import Config
+from invoke.context import Context
+from invoke.exceptions import Exit
+from tasks import namespace
+
+dry = Context(Config(overrides={"run": {"dry": True}}))
+assert namespace.task_names
+for name in namespace.task_names:
+    try:
+        namespace[name](dry)
+    except Exit as refused:
+        assert refused.code == 1
+        print(refused)
+"""
 
 
 BILLING_BASE: Final = """\
@@ -121,6 +136,9 @@ def test_a_created_database_stays_until_it_is_dropped(
     created.expect_none_of(*spellings_of_the_password())
 
     project.run("invoke", "db.sweep")
+    dry = project.run("invoke", "db.sweep", "--kept", "--dry", code=1)
+    (line,) = dry.output.splitlines()
+    assert "`invoke db.sweep --dry-run`" in line
     kept = project.databases()
     assert {(row["logical"], row["kind"], row["kept"]) for row in kept} == {
         (logical, "created", True) for logical in LOGICAL[databases]
@@ -134,6 +152,9 @@ def test_a_created_database_stays_until_it_is_dropped(
     first, *others = [row["name"] for row in kept]
     project.run("invoke", "db.drop", first)
     assert external_server.in_use() == others
+    project.run("invoke", "db.sweep", "--kept").expect("Dropped 1 database in ")
+    status = project.run("invoke", "server.status")
+    status.expect("used:   no, TESTDB_SERVER_URL names another server", "stopped")
 
 
 def add_billing(project: Project) -> None:
@@ -204,7 +225,9 @@ def test_what_is_not_migrated_is_named_and_all_else_is_migrated(
     foreign = next(n for n in external_server.in_use() if f"_{older}_person_main_" in n)
     with closing(external_server.connect(foreign)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = 'elsewhere'")
-    done = project.run("invoke", "db.migrate", code=1).expect_none_of("Traceback")
+    piped = ("bash", "-c", "invoke db.migrate 2>&1")
+    done = project.run(*piped, code=1).expect_none_of("Traceback")
+    assert done.stdout.splitlines()[-1].startswith("Not all databases were migrated; see above")
     done.expect(f"{foreign} was not migrated: ", "Can't locate revision identified by 'elsewhere'")
     done.expect("main fails in src/my_service/migrations/main\n", f"`invoke db.drop {older}`.")
     done.expect_none_of(f"`invoke db.drop {newer}`")
@@ -266,7 +289,8 @@ def test_a_shell_opens_the_database_that_is_meant(
     project = new_project(databases="two").with_shell(
         **external_server.variables, PSQLRC=str(tells)
     )
-    project.run("invoke", "db.shell", code=1).expect("There is no database main to open.")
+    none = project.run("invoke", "db.shell", code=1)
+    none.expect("`invoke db.create` has made no database main", "--on")
     runs = [project.run("invoke", "db.create").find(r"db\.drop (\w+)")[1] for _ in range(2)]
     older = next(name for name in external_server.in_use() if f"{runs[0]}_person_time" in name)
     for arguments, opened in {
@@ -301,6 +325,12 @@ def test_a_wrong_number_is_told_in_one_line(
 
 def test_every_task_has_such_options(project: Project) -> None:
     assert project.run("python", "-c", ALL_TASKS).stdout == "[]\n"
+
+
+def test_no_task_takes_the_dry_run_of_invoke_for_a_run(project: Project) -> None:
+    refused = project.run("python", "-c", DRY_TASKS).stdout.splitlines()
+    assert len(refused) > 10
+    assert len(set(refused)) == 1
 
 
 def test_the_readme_tells_which_extensions_the_embedded_server_has(

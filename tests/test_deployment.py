@@ -153,6 +153,15 @@ def test_health_does_not_wait_for_a_database_that_says_nothing(
     assert any("main gave no answer in 3 s" in line["message"] for line in service.end())
 
 
+def test_a_wrong_number_of_processes_is_one_line(project: Project) -> None:
+    nowhere = f"postgresql://u@{HOST}:1/none"
+    env = {f"{URL_OF}MAIN": nowhere, f"{URL_OF}TIMESERIES": nowhere}
+    for wrong in ("s3cret", "0", ""):
+        done = project.run(*SERVE, env={**env, "WEB_CONCURRENCY": wrong}, code=1)
+        (line,) = done.output.splitlines()
+        assert line == "WEB_CONCURRENCY is the number of processes that serve: 1 or more."
+
+
 def test_migrations_that_reach_no_server_say_so_in_one_line(project: Project) -> None:
     nowhere = f"postgresql://u:s3cret@{HOST}:1/none"
     env = {f"{URL_OF}MAIN": nowhere, f"{URL_OF}TIMESERIES": nowhere}

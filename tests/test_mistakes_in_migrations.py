@@ -5,7 +5,8 @@ from typing import Final
 
 import pytest
 
-from harness.project import Project
+from harness.external import ExternalServer
+from harness.project import NewProject, Project
 
 HEALTH: Final = "tests/integration/test_health.py::test_every_logical_database_answers"
 MIGRATIONS: Final = "src/my_service/migrations/main"
@@ -136,6 +137,20 @@ def test_what_models_lack_is_shown_as_the_migration_that_would_be_written(projec
     put_off = project.run("pytest", HEALTH, "--no-migration-check")
     put_off.expect("migrations are not checked", "1 passed")
     project.run("pytest", HEALTH, "--no-migration-check", env={"CI": "true"}, code=4)
+
+
+def test_a_model_that_fails_is_told_as_such_and_once(
+    new_project: NewProject, external_server: ExternalServer
+) -> None:
+    project = new_project(databases="two").with_shell(**external_server.variables)
+    project.run("invoke", "db.create")
+    agree = project.run("invoke", "db.revision", "nothing", code=1)
+    agree.expect("there is nothing to write", "`--logical timeseries` is for timeseries.")
+    candles = "src/my_service/candles.py"
+    project.write(candles, (project / candles).read_text() + "\n\nWRONG = nosuch\n")
+    done = project.run("invoke", "db.migrate", code=1)
+    done.expect_times(1, f" fails in {candles}:").expect_times(1, "NameError")
+    done.expect("It is not a migration").expect_none_of("Correct the migration", "SAWarning")
 
 
 def test_a_migration_may_name_tables_of_its_own(project: Project) -> None:

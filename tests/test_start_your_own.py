@@ -9,6 +9,7 @@ from harness.project import NewProject, Project
 
 SECTION = re.compile(r"^## Start your own\n.*?```sh\n(.*?)```", re.DOTALL | re.MULTILINE)
 MIGRATIONS = "src/my_service/migrations/main"
+COMMITTER = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
 OWN = '''"""Own."""
 
 revision = "{revision}"
@@ -48,6 +49,35 @@ def left(new_project: NewProject, request: pytest.FixtureRequest) -> Project:
     assert check == ["nox"]
     project.run(*remove)
     return project
+
+
+def test_what_would_be_lost_or_broken_is_named_and_nothing_is_removed(
+    new_project: NewProject,
+) -> None:
+    project = new_project()
+    project.run("git", "init", "--quiet")
+    own = "src/my_service/orders.py"
+    project.write(own, "from fastapi import APIRouter\nfrom my_service import auth, users\n")
+    relative = project.write("src/my_service/invoices.py", "from .candles import Candle\n")
+    project.write("tests/unit/test_own.py", "def (\n")
+    refused = project.run("invoke", "demo.remove", code=1)  # before the first commit
+    assert refused.output.splitlines() == [
+        f"Nothing was removed: {relative} imports my_service.candles, which goes with the demo.",
+        f"Nothing was removed: {own} imports my_service.auth, which goes with the demo.",
+        "Nothing was removed: tests/unit/test_own.py:1 is no Python: invalid syntax.",
+    ]
+    for path in (own, relative, "tests/unit/test_own.py"):
+        (project / path).unlink()
+    project.run("git", "add", "--all")
+    project.run("git", *COMMITTER, "commit", "--quiet", "--message", "Start")
+    project.replace("src/my_service/candles.py", "OHLCV price candles", "Our candles")
+    project.replace("src/my_service/users.py", "Users: create", "Our users: create")
+    (line,) = project.run("invoke", "demo.remove", code=1).output.splitlines()
+    assert line == (
+        "Nothing was removed: commit or undo what you changed in src/my_service/candles.py."
+    )
+    project.run("git", "checkout", "src/my_service/candles.py")
+    project.run("invoke", "demo.remove").expect("deleted src/my_service/candles.py")
 
 
 @pytest.mark.parametrize("left", ["one", "two"], indirect=True)

@@ -53,6 +53,15 @@ CONSTRAINED: Final = """
         Index("ix_ada", "email", postgresql_where=text("name = 'Ada'")),
     )
 """
+REFUSED_OTHERWISE: Final = """
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+
+async def test_not_every_refusal_is_a_taken_email(client):
+    with pytest.raises(IntegrityError, match="no_colon"):
+        await client.post("/users", json={"email": "ada@example.com", "name": "a:x"})
+"""
 WAITS: Final = '''"""Waits for the test."""
 
 from alembic import op
@@ -78,6 +87,7 @@ def test_a_feature_with_an_enum_goes_from_model_to_migration(project: Project) -
     project.write("src/my_service/orders.py", ORDERS)
     unknown = project.run("invoke", "db.revision", "add orders", code=1)
     unknown.expect("there is nothing to write", "nothing has imported", "my_service.orders")
+    unknown.expect_none_of("--logical")
     assert written(project) == []
 
     project.replace(
@@ -123,7 +133,8 @@ def test_checks_exclusions_and_predicates_go_from_model_to_migration(project: Pr
         "CREATE INDEX ix_ada ON users USING btree (email) WHERE ((name)::text = 'Eva'::text)",
     ).expect_none_of("no_colon", "users_name_excl")
     project.run("invoke", "db.revision", "constrain differently")
-    project.run("pytest", HEALTH)  # nothing is left to tell; both were undone and made again
+    own = project.write("tests/integration/test_own.py", REFUSED_OTHERWISE)
+    project.run("pytest", HEALTH, own)  # nothing is left to tell; both were undone and made again
 
     project.replace(users, '("name", "="), using="hash"', '("name", "="), using="gist"')
     unknown = project.run("invoke", "db.revision", "an extension is missing", code=1)
@@ -137,11 +148,25 @@ def test_checks_exclusions_and_predicates_go_from_model_to_migration(project: Pr
 
 
 def test_an_empty_migration_is_lint_clean_and_a_failed_one_leaves_no_file(project: Project) -> None:
-    refused = project.run("invoke", "db.revision", 'it\'s """quoted"""', "--empty", code=1)
-    refused.expect("Nothing was written.").expect_none_of("Traceback")
+    for message in ("", " %"):
+        refused = project.run("invoke", "db.revision", message, "--empty", code=1)
+        assert refused.output.splitlines() == [
+            'A migration is named by what it does: `invoke db.revision "add a nickname"`.'
+        ]
+    form = "src/my_service/migrations/script.py.mako"
+    original = (project / form).read_text()
+    project.replace(form, "def upgrade()", "def upgrade(")
+    project.run("invoke", "db.revision", "fails", "--empty", code=1).expect("Nothing was written.")
     assert written(project) == []
+    project.write(form, original)
+    for message in ('it\'s """quoted"""', 'C:\\new\\users\nand "'):
+        project.run("invoke", "db.revision", message, "--empty")
+    assert {path.read_text().splitlines()[0] for path in written(project)} == {
+        "\"\"\"It's '''quoted'''.\"\"\"",
+        '"""C:/new/users and \'."""',
+    }
     project.run("invoke", "db.revision", "fill nicknames", "--empty")
-    assert "Fill nicknames." in written(project)[0].read_text()
+    assert any("Fill nicknames." in path.read_text() for path in written(project))
     project.run("ruff", "check")
     project.run("ruff", "format", "--check")
 
@@ -210,7 +235,10 @@ def test_a_user_that_needs_more_is_described_at_one_place_for_the_tests_of_testd
     project.replace(users, "    name: UserName\n", "    name: UserName\n    phone: str\n")
     project.replace(users, "name=new.name)", "name=new.name, phone=new.phone)")
     done = project.run("invoke", "db.revision", "add a nickname")
-    done.expect("phone is NOT NULL, and rows of users may be there").expect_none_of("nickname is")
+    done.expect(
+        "phone is NOT NULL, and rows of users may be there",
+        "a server_default in the model, delete this migration and write it again",
+    ).expect_none_of("nickname is")
     described = '"name": name}'
     project.replace("tests/testdb/conftest.py", described, '"name": name, "phone": "1"}')
     project.run("pytest", "tests/testdb")

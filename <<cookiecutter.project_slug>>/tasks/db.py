@@ -148,7 +148,8 @@ def sweep(
         seconds = time.monotonic() - started
     _show(done, "dropped")
     gone = sum(verdict.will_drop for verdict in done)
-    print(f"Dropped {gone} databases in {seconds:.2f} s ({gone / seconds:.0f}/s).")
+    databases = "database" if gone == 1 else "databases"
+    print(f"Dropped {gone} {databases} in {seconds:.2f} s ({gone / seconds:.0f}/s).")
 
 
 def _show(verdicts: list[Verdict], gone: str) -> None:

@@ -1,10 +1,14 @@
 """The demo: what it is made of, and how it goes."""
 
+import ast
 import re
+import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shutil import which
 
 from invoke.context import Context
+from invoke.exceptions import Exit
 
 from tasks.reporting import task
 from testdb.adapter import LOGICAL, PACKAGE, alembic_config
@@ -22,6 +26,8 @@ MARKED = (
     "tests/**/*.py",
 )
 """Where such lines may be."""
+IMPORTING = ("src/**/*.py", "examples/*.py", "tasks/*.py", "testdb/adapter.py", "tests/**/*.py")
+"""What may import the demo."""
 SOURCE = PACKAGE.relative_to(ROOT)
 FILES = (
     f"{SOURCE}/auth.py",
@@ -49,10 +55,15 @@ FILES = (
 
 @task
 def remove(_: Context) -> None:
-    """Delete the demo; users, health and what is yours stay."""
+    """Delete the demo; users, health and what is yours stay.
+
+    Nothing is deleted if something of yours would be lost, or would miss the demo.
+    """
     from testdb.runs.migration_errors import one_message
 
     files = [path for pattern in FILES for path in ROOT.glob(pattern)]
+    if reasons := [*_edits(files), *_importers(files)]:
+        raise Exit("\n".join(f"Nothing was removed: {reason}" for reason in reasons), code=1)
     for logical in LOGICAL:
         with one_message(logical):
             _relink(logical, files)
@@ -69,6 +80,58 @@ def remove(_: Context) -> None:
             text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept))  # as the formatter has it
             path.write_text(text, encoding="utf-8")
             print(f"changed {path.relative_to(ROOT)}")
+
+
+def _edits(files: list[Path]) -> Iterator[str]:
+    """Name the files that git has another version of: nobody could get their edits back."""
+    git = which("git")
+    if git is None:
+        return
+    names = [str(path.relative_to(ROOT)) for path in files]
+    command = [git, "diff", "--relative", "--name-only", "--diff-filter=M", "HEAD", "--", *names]
+    # It fails, and lists nothing, where there is no repository or no commit yet.
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if edited := done.stdout.splitlines():
+        yield f"commit or undo what you changed in {', '.join(edited)}."
+
+
+def _importers(files: list[Path]) -> Iterator[str]:
+    """Name the files that stay and import the demo in lines that stay, too."""
+    gone = {".".join(_module(path)) for path in files}
+    every = {path for pattern in IMPORTING for path in ROOT.glob(pattern)}
+    for path in sorted(every - {*files}):
+        lines = path.read_text(encoding="utf-8").splitlines()
+        staying = "\n".join("" if MARK in line else line for line in lines)
+        try:
+            imported = _imports(staying, _module(path))
+        except SyntaxError as error:
+            yield f"{path.relative_to(ROOT)}:{error.lineno} is no Python: {error.msg}."
+        else:
+            if of_demo := ", ".join(sorted(gone & imported)):
+                yield f"{path.relative_to(ROOT)} imports {of_demo}, which goes with the demo."
+
+
+def _module(path: Path) -> tuple[str, ...]:
+    """Spell a file as the parts of its module's name."""
+    top = PACKAGE.parent if path.is_relative_to(PACKAGE) else ROOT
+    return path.relative_to(top).with_suffix("").parts
+
+
+def _imports(text: str, module: tuple[str, ...]) -> set[str]:
+    """Find what a module imports: modules, and names in them that may be modules.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    found = set[str]()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = module[: -node.level]  # nothing, unless the import is relative
+            base = ".".join([*above, *filter(None, [node.module])])
+            found |= {base, *(f"{base}.{alias.name}" for alias in node.names)}
+    return found
 
 
 def _relink(logical: str, files: list[Path]) -> None:

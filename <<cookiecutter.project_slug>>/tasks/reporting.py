@@ -3,6 +3,7 @@
 Every task is made by the `task` of this module, in place of Invoke's, and so ends like this.
 """
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -15,6 +16,11 @@ from invoke.parser.argument import Argument
 from testdb.identity.errors import LifecycleError
 from testdb.postgres import Error
 from testdb.processes import child
+
+NO_DRY_RUN: Final = (
+    "Nothing was done: Invoke's --dry (-R) is for tasks that run shell commands, and these run "
+    "none. `invoke db.sweep --dry-run` says what a sweep would drop."
+)
 
 
 @contextmanager
@@ -49,13 +55,20 @@ class Task(tasks.Task[Callable[..., None]]):
     """A task with such options, that ends with the message of what a person can mend."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401
-        """Do what it does. When it is terminated, that is undone first, as after Ctrl-C."""
+        """Do what it does. When it is terminated, that is undone first, as after Ctrl-C.
+
+        Raises:
+            Exit: it ends with an error, or Invoke was told to do nothing.
+        """
+        if arguments[0].config.run.dry:
+            raise Exit(NO_DRY_RUN, code=1)
         child.terminate_in_order()
         try:
             return super().__call__(*arguments, **options)
         except child.Terminated:
             raise Exit(code=child.TERMINATED) from None
         except (LifecycleError, Error) as error:
+            sys.stdout.flush()  # where both go into one pipe, the reason comes last
             raise Exit(str(error), code=1) from None
 
     def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:

@@ -1,5 +1,6 @@
 """The embedded server: look at it, stop it, delete it, let tools in that speak only TCP."""
 
+import os
 import sys
 
 from invoke.context import Context
@@ -9,6 +10,7 @@ from testdb.postgres.embedded import server as embedded
 from testdb.postgres.embedded.home import find_home
 from testdb.postgres.embedded.listen import listen as listen_by_tcp
 from testdb.postgres.embedded.purge import purge as purge_all
+from testdb.postgres.environment import SERVER_URL_VARIABLE
 
 
 @task
@@ -21,6 +23,8 @@ def status(_: Context) -> None:
     print(f"state:  {f'running, its socket is in {socket}' if socket else 'stopped'}")
     if socket and port:
         print(f"port:   {port} on {embedded.LOOPBACK}, opened by `invoke server.listen`")
+    if os.environ.get(SERVER_URL_VARIABLE):
+        print(f"used:   no, {SERVER_URL_VARIABLE} names another server")
     print(f"data:   {home.data}")
     print(f"log:    {home.log}")
     print(f"disk:   {decimal(home.size_bytes())} in {home.path}")

@@ -89,7 +89,9 @@ def refusal(project: Project, processes: Processes, request: pytest.FixtureReque
 
 def test_a_wrong_password(project: Project, external_server: ExternalServer) -> None:
     wrong = url(external_server.port, ROLE, OTHER_PASSWORD)
-    assert "password authentication failed" in of_pytest(project, wrong)
+    said = of_pytest(project, wrong)
+    assert "password authentication failed" in said
+    assert '". Correct the URL' in said
 
 
 def test_a_server_out_of_reach(refusal: Refusal) -> None:

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 from fastapi import APIRouter, Depends, HTTPException, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from psycopg.errors import UniqueViolation
 from pydantic import BaseModel, Field, SecretStr
 from sqlalchemy import DateTime, ForeignKey, LargeBinary, String, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
@@ -163,6 +164,8 @@ async def register(new: Registration, session: MainSession, mailbox: Mailbox) ->
     try:
         await session.flush()
     except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
         raise HTTPException(status.HTTP_409_CONFLICT, "This e-mail is taken.") from error
     session.add(Credential(user_id=user.id, password_hash=password_hash))
     message = add_mail_token(session, user, Purpose.VERIFY)

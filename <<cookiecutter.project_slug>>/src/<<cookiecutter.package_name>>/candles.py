@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Annotated, Self
 
 from fastapi import APIRouter, HTTPException, status
+from psycopg.errors import UniqueViolation
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy import DateTime, Numeric, String, select
 from sqlalchemy.exc import IntegrityError
@@ -63,6 +64,8 @@ async def create_candle(new: CandleData, session: Session) -> CandleData:
     try:
         await session.commit()
     except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
         raise HTTPException(status.HTTP_409_CONFLICT, "This candle exists.") from error
     return new
 

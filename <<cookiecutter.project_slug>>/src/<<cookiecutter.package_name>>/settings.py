@@ -1,5 +1,6 @@
 """Settings of the service: the only place that reads the environment, and not at import."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final, Literal
@@ -70,6 +71,19 @@ def read_settings(**given: Any) -> Settings:  # noqa: ANN401  Settings checks ea
         example = variable("database_urls", "main")
         msg = f"{error}: write JSON, or a variable for each part, as {example}."
         raise SettingsError(msg) from None
+
+
+def read_processes() -> int:
+    """Read how many processes serve. Many programs know this variable, so it has no prefix.
+
+    Raises:
+        SettingsError: that is no such number.
+    """
+    given = os.environ.get("WEB_CONCURRENCY", "1")
+    if not given.isdecimal() or int(given) == 0:
+        msg = "WEB_CONCURRENCY is the number of processes that serve: 1 or more."
+        raise SettingsError(msg)
+    return int(given)
 
 
 def variable(*setting: str | int) -> str:

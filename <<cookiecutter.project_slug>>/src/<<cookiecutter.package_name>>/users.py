@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Path, status
+from psycopg.errors import UniqueViolation
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import DateTime, String, func, select
 from sqlalchemy.exc import IntegrityError
@@ -59,6 +60,8 @@ async def create_user(new: NewUser, session: MainSession) -> UserOut:
     try:
         await session.commit()
     except IntegrityError as error:
+        if not isinstance(error.orig, UniqueViolation):
+            raise
         raise HTTPException(status.HTTP_409_CONFLICT, "This e-mail is taken.") from error
     return UserOut.model_validate(user)
 

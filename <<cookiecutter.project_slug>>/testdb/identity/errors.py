@@ -16,6 +16,10 @@ class ServerError(LifecycleError):
     """The server is out of reach, or not fit for the work."""
 
 
+class ModelsError(LifecycleError):
+    """The service's code fails where migrations import it: no database of its can be migrated."""
+
+
 class RefusedError(LifecycleError):
     """A database may not be dropped or opened. Nothing was changed."""
 

@@ -8,7 +8,7 @@ from sqlalchemy import URL
 
 from testdb.adapter import LOGICAL
 from testdb.identity.disposable import Kind, Marker, Purpose, prove
-from testdb.identity.errors import LifecycleError, RefusedError
+from testdb.identity.errors import LifecycleError, ModelsError, RefusedError
 from testdb.identity.names import Name, is_run_id
 from testdb.postgres import Connection, Error, catalog, databases, leases, templates
 from testdb.postgres.catalog import Entry
@@ -109,8 +109,12 @@ def choose(connection: Connection, wanted: str, logical: str) -> Entry:
     if not wanted or is_run_id(wanted):
         found = tuple(entry for entry in found if entry.logical == logical)
     if not found:
-        of = f"Run {wanted} has" if wanted else "There is"
-        msg = f"{of} no database {logical} to open. `invoke db.create` makes one."
+        msg = (
+            f"Run {wanted} has no database {logical}. `invoke db.list` shows what there is."
+            if wanted
+            else f"`invoke db.create` has made no database {logical} that is still there. Make one "
+            "so, or open another by --on: `invoke db.list` shows what there is."
+        )
         raise RefusedError(msg)
     if wanted and len(found) > 1:
         names = ", ".join(entry.name for entry in found)
@@ -174,6 +178,7 @@ def migrate(wanted: str = "") -> Iterator[str]:
 
     Raises:
         RefusedError: `create` did not make it.
+        ModelsError: the models cannot be imported.
         LifecycleError: the adapter does not fit the service; or some were not migrated, as the
             migrations fail or somebody uses them. All others were.
     """
@@ -192,6 +197,8 @@ def migrate(wanted: str = "") -> Iterator[str]:
             try:
                 _use_alone(run.connection, entry)
                 migrations.migrate(marker.logical, run.server.url_of(entry.name))
+            except ModelsError:
+                raise  # whatever comes next would fail by it, too
             except LifecycleError as error:
                 failed.append(entry.lease)
                 yield f"{entry.name} was not migrated: {error}"

@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -85,8 +86,12 @@ def write_revision(run: Run, logical: str, message: str, *, empty: bool) -> None
         empty: write one that does nothing yet, for changes of data.
 
     Raises:
-        LifecycleError: there is no such logical database, its migrations fail, or none is missing.
+        LifecycleError: there is no such logical database, its migrations fail, none is missing, or
+            the message holds no word.
     """
+    if not re.search(r"\w", message):  # Alembic names the file by its words
+        msg = 'A migration is named by what it does: `invoke db.revision "add a nickname"`.'
+        raise LifecycleError(msg)
     check_logical(logical)
     check_revisions(logical)
     with run.databases("revision", Kind.CLONE) as databases:
@@ -94,15 +99,18 @@ def write_revision(run: Run, logical: str, message: str, *, empty: bool) -> None
         with one_message(logical, Step.WRITE), connect_to(logical, url) as connection:
             written = revise(logical, connection, message, empty=empty)
     if written is None:
+        others = [f" `--logical {other}` is for {other}." for other in LOGICAL if other != logical]
+        hints = "".join(others) + _not_imported()
         msg = (
             f"Models and migrations of the logical database {logical} agree: there is nothing to "
-            f"write.{_not_imported()} `--empty` writes a migration to change data in."
+            f"write.{hints} `--empty` writes a migration to change data in."
         )
         raise LifecycleError(msg)
     for table, column in _needed_by_rows(written):
         sys.stdout.write(
-            f"{column} is NOT NULL, and rows of {table} may be there: give it a server_default, or "
-            "add it nullable, fill it, and make it NOT NULL then.\n"
+            f"{column} is NOT NULL, and rows of {table} may be there: give it a server_default in "
+            "the model, delete this migration and write it again; or add it nullable, fill it, and "
+            "make it NOT NULL then.\n"
         )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from testdb.adapter import MIGRATIONS, PACKAGE, versions
-from testdb.identity.errors import LifecycleError, in_short, own_frames, shorten
+from testdb.identity.errors import LifecycleError, ModelsError, in_short, own_frames, shorten
 
 
 class Step(StrEnum):
@@ -31,6 +31,7 @@ CURES: Final = {
     Step.UNDO: f"Each is undone once, to try it. Correct the downgrade; {CANNOT_BE_UNDONE}",
     Step.REDO: f"A downgrade left something behind. Correct it; {CANNOT_BE_UNDONE}",
 }
+IN_MODELS: Final = "Correct it there. It is not a migration, but migrations import the models."
 KNOWN: Final = {
     '" is not available': (
         "The server does not have this extension. The README lists those of the embedded server; "
@@ -61,24 +62,28 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
     """Turn whatever the migrations or models of a logical database raise into one message.
 
     Raises:
-        LifecycleError: they raised something.
+        ModelsError: models, or what they import, raised something.
+        LifecycleError: the migrations did.
     """
     try:
         yield
     except LifecycleError:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
-        where = _where(error) or shorten(versions(logical))
+        file, line = _where(error) or (versions(logical), "")
+        in_models = not Path(file).is_relative_to(MIGRATIONS)
         what = in_short(error)
-        cure = next((cure for said, cure in KNOWN.items() if said in what), CURES[step])
+        otherwise = IN_MODELS if in_models else CURES[step]
+        cure = next((cure for said, cure in KNOWN.items() if said in what), otherwise)
+        where = f"{shorten(file)}{line}"
         msg = f"{step} the logical database {logical} fails in {where}\n{what}\n{cure}"
-        raise LifecycleError(msg) from None
+        raise (ModelsError if in_models else LifecycleError)(msg) from None
 
 
-def _where(error: Exception) -> str | None:
-    """Find the line of the service's code that raised an error, or that Python cannot read."""
+def _where(error: Exception) -> tuple[str | Path, str] | None:
+    """Find the file and line of the service that raised an error, or that Python cannot read."""
     if isinstance(error, SyntaxError) and error.filename:
-        return f"{shorten(error.filename)}:{error.lineno}"
+        return error.filename, f":{error.lineno}"
     frames = [
         frame
         for frame in own_frames(error)
@@ -87,5 +92,5 @@ def _where(error: Exception) -> str | None:
     ]
     of_migrations = [f for f in frames if Path(f.filename).is_relative_to(MIGRATIONS)]
     for frame in (of_migrations or frames)[-1:]:
-        return f"{shorten(frame.filename)}:{frame.lineno}, {frame.name}\n    {frame.line}"
+        return frame.filename, f":{frame.lineno}, {frame.name}\n    {frame.line}"
     return None

@@ -1,4 +1,4 @@
-"""${message[:1].upper()}${message[1:].rstrip(".")}."""
+"""${" ".join((message[:1].upper() + message[1:].rstrip(".")).split()).replace("\\", "/").replace('"', "'")}."""
 
 import sqlalchemy as sa
 from alembic import op
