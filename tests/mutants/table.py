@@ -1249,8 +1249,8 @@ MUTANTS: Final = {
         Mutant(
             "the password is in a message",
             "testdb/postgres/server.py",
-            '({self.url}) cannot be used: {reason}{end} "',
-            "({open(os.environ['PGPASSFILE']).read()}) cannot be used: {reason}{end} \"",
+            '({self.url}) cannot be used: {reason} "',
+            "({open(os.environ['PGPASSFILE']).read()}) cannot be used: {reason} \"",
             f"{UNFIT}::test_a_wrong_password",
         ),
         Mutant(

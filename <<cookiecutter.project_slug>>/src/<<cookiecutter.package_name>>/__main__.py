@@ -4,7 +4,7 @@ import uvicorn
 
 from <<cookiecutter.package_name>>.databases import check_urls
 from <<cookiecutter.package_name>>.logs import log_config
-from <<cookiecutter.package_name>>.settings import error_as_exit, read_processes, read_settings
+from <<cookiecutter.package_name>>.settings import error_as_exit, read_settings, workers
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     with error_as_exit():  # here, and not in its workers again and again
         settings = read_settings()
         check_urls(settings)
-        processes = read_processes()
+        processes = workers()
     uvicorn.run(
         # By its name, so that several processes can make it.
         "<<cookiecutter.package_name>>.app:create_app",

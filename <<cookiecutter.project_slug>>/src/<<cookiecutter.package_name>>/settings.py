@@ -73,8 +73,8 @@ def read_settings(**given: Any) -> Settings:  # noqa: ANN401  Settings checks ea
         raise SettingsError(msg) from None
 
 
-def read_processes() -> int:
-    """Read how many processes serve. Many programs know this variable, so it has no prefix.
+def workers() -> int:
+    """Read how many processes serve. Other servers know this variable, so it has no prefix.
 
     Raises:
         SettingsError: that is no such number.

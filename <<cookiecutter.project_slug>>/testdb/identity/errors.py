@@ -17,7 +17,7 @@ class ServerError(LifecycleError):
 
 
 class ModelsError(LifecycleError):
-    """The service's code fails where migrations import it: no database of its can be migrated."""
+    """The models cannot be imported, so that no database of the service can be migrated."""
 
 
 class RefusedError(LifecycleError):

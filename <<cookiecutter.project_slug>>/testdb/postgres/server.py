@@ -188,11 +188,12 @@ class Server:
         return f"PostgreSQL {version}, {self.kind}; {durability}{ours}"
 
     def _out_of_reach(self, reason: str) -> str:
+        if not reason.endswith((".", "?")):
+            reason += "."  # libpq ends some so, and others not
         if self.kind == "embedded":
             return f"The embedded PostgreSQL went away: {reason} The next run starts it anew."
-        end = "" if reason.endswith((".", "?")) else "."  # libpq ends some so, and others not
         return (
-            f"The server of {SERVER_URL_VARIABLE} ({self.url}) cannot be used: {reason}{end} "
+            f"The server of {SERVER_URL_VARIABLE} ({self.url}) cannot be used: {reason} "
             f"Correct the URL, start the server, or unset {SERVER_URL_VARIABLE} to use the "
             "embedded one."
         )
