@@ -34,7 +34,7 @@ import pytest
 
 @pytest.mark.parametrize("number", range(2))
 def test_waits(run, databases, number):
-    time.sleep(1)
+    time.sleep(1.5)
     assert run.connection.execute("SELECT 1").fetchall() == [(1,)]
     assert run.renewed == 0
 """
@@ -71,7 +71,7 @@ def test_timeouts_of_the_role_end_no_connection_that_waits(
     project: Project, external_server: ExternalServer
 ) -> None:
     with external_server.connect() as connection:
-        connection.execute(f"ALTER ROLE {ROLE} SET idle_session_timeout = '300ms'".encode())
+        connection.execute(f"ALTER ROLE {ROLE} SET idle_session_timeout = '1s'".encode())
         try:
             done = project.run("pytest", write(project, WAITS))
         finally:

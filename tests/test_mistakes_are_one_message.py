@@ -238,10 +238,10 @@ SETTINGS: Final = "src/my_service/settings.py"
 ADAPTER: Final = "testdb/adapter.py"
 BROKEN: Final = {
     "a syntax error": Broken(
-        SETTINGS, "from typing", "def (\nfrom typing", ("SyntaxError", "(settings.py, line 5)")
+        SETTINGS, "from typing", "def (\nfrom typing", ("SyntaxError", "(settings.py, line 6)")
     ),
     "an import of nothing": Broken(
-        SETTINGS, "from typing", "import nothing\nfrom typing", ("settings.py:5: ModuleNotFound",)
+        SETTINGS, "from typing", "import nothing\nfrom typing", ("settings.py:6: ModuleNotFound",)
     ),
     "a name in upper case": Broken(
         "src/my_service/databases.py",

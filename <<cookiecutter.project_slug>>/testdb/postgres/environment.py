@@ -56,10 +56,11 @@ os.register_at_fork(
 def restrict() -> None:
     """Replace libpq's variables, but for those that authenticate us to an external server."""
     is_external = bool(os.environ.get(SERVER_URL_VARIABLE))
-    for name in filter(_OF_LIBPQ.fullmatch, list(os.environ)):
-        if not (is_external and _AUTHENTICATES.fullmatch(name)):
-            del os.environ[name]
-    os.environ.update(LEADS_NOWHERE)
+    with unchanged:  # threads may do this side by side
+        for name in filter(_OF_LIBPQ.fullmatch, os.environ.keys() - LEADS_NOWHERE):
+            if not (is_external and _AUTHENTICATES.fullmatch(name)):
+                del os.environ[name]
+        os.environ.update(LEADS_NOWHERE)
 
 
 def hide_password(password: str, host: str, port: str, *, user: str) -> None:
