@@ -146,10 +146,8 @@ def test_every_session_that_is_named_exists(bake: Bake) -> None:
     # The template's workflow for pre-releases runs sessions of the project.
     for folder, scripts in ((bake(), [it for _, it in GENERATED]), (TEMPLATE, OF_THE_TEMPLATE)):
         nox = (sys.executable, "-m", "nox", "--list")
-        env = {
-            **clean_variables(),
-            "PYTHONDONTWRITEBYTECODE": "1",
-        }  # others look into what is baked
+        # Other tests look into what is baked.
+        env = {**clean_variables(), "PYTHONDONTWRITEBYTECODE": "1"}
         menu = run(*nox, cwd=folder, env=env)
         existing |= set(re.findall(r"^[*-] (\w+)", menu.stdout, re.MULTILINE))
         named = {session for script in scripts for session in script.sessions()}

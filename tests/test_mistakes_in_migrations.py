@@ -30,8 +30,8 @@ def downgrade() -> None:
     {downgrade}
 """
 UNDONE: Final = (
-    "`raise NotImplementedError` in it says that it cannot be undone. None is tried without "
-    '"downgrades" in MIGRATION_CHECKS, in testdb/adapter.py.'
+    "`raise NotImplementedError` in it says that it cannot be undone. To try no downgrade at all, "
+    'take "downgrades" out of MIGRATION_CHECKS in testdb/adapter.py.'
 )
 
 

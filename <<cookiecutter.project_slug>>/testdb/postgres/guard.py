@@ -230,7 +230,7 @@ def _guarded_connect(conninfo: str, *arguments: Any, **options: Any) -> PQGenCon
     checked = guard.check(conninfo)
     connecting = _connect(checked, *arguments, **options)
     with guard.connecting(checked) as remember, closing(connecting):
-        ready: Any = None  # to begin with, as next() does
+        ready: Any = None  # what starts a generator
         try:
             while True:
                 with environment.unchanged:
