@@ -148,6 +148,8 @@ def files(service: Service) -> dict[str, str]:
             if name not in LEFT_OUT:
                 made[name] = without_demo(path.read_text("utf-8"))
     own = dict.fromkeys((service.package, service.migrations))
+    if not service.versions.startswith(f"{service.migrations}/"):
+        own[service.versions] = None
     places = ", ".join(f'"{place}"' for place in own)
     made["testdb/identity/project.py"] = made["testdb/identity/project.py"].replace(
         '("src", ', f"({places}, "

@@ -92,6 +92,7 @@ class Service:
     extension: Place | None = None
     alembic_ini: str = "alembic.ini"
     migrations: str = "alembic"
+    versions: str = "alembic/versions"
     variable: str = "DATABASE_URL"
     parts: dict[str, str] = field(default_factory=dict)
     """The variables for the parts of a URL, by what SQLAlchemy calls these."""
@@ -337,10 +338,21 @@ def read_alembic(root: Path, service: Service) -> None:
     except configparser.Error as error:
         msg = f"{ini} cannot be read: {error.message.splitlines()[0]}"
         raise GuessError(msg) from None
-    location = parser.get("alembic", "script_location", fallback=str(ini.parent))
-    folder = (root / location.replace("%(here)s", str(ini.parent))).resolve()
-    if folder.is_relative_to(root):
-        service.migrations = folder.relative_to(root).as_posix()
+
+    def folder(text: str) -> Path:
+        return (root / text.replace("%(here)s", str(ini.parent))).resolve()
+
+    migrations = folder(parser.get("alembic", "script_location", fallback="%(here)s"))
+    listed = re.split(r"[\s,:;]+", parser.get("alembic", "version_locations", fallback=""))
+    versions = [folder(text) for text in listed if text] or [migrations / "versions"]
+    if migrations.is_relative_to(root) and versions[0].is_relative_to(root):
+        service.migrations = migrations.relative_to(root).as_posix()
+        service.versions = versions[0].relative_to(root).as_posix()
+    if len(versions) > 1:
+        service.not_found.append(
+            f"see VERSIONS: alembic.ini lists {len(versions)} folders of migrations, and testdb "
+            "takes them from one"
+        )
 
 
 def slug_of(root: Path) -> str:

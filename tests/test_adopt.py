@@ -135,6 +135,14 @@ def copied(foreign: Foreign, directory: Path) -> Path:
     return under_git(Path(shutil.copytree(FOREIGN / foreign.name, path, ignore=made)))
 
 
+def write(files: dict[str, str], path: Path) -> Path:
+    """Write a project, and commit it."""
+    for name, text in files.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_text(text)
+    return under_git(path)
+
+
 def changes(text: str) -> list[str]:
     """Leave out of a patch what differs between two versions of git."""
     return [line for line in text.splitlines() if not line.startswith("index ")]
@@ -552,12 +560,9 @@ def test_in_a_process_of_its_own(http, service_databases):
 def test_a_url_in_parts_leads_to_the_database_of_the_test(
     tmp_path: Path, environment: Environment, homes: Path
 ) -> None:
-    path = tmp_path / "parts"
-    for name, text in PARTS.items():
-        (path / name).parent.mkdir(parents=True, exist_ok=True)
-        (path / name).write_text(text)
+    path = write(PARTS, tmp_path / "parts")
     names = "POSTGRES_SERVER, POSTGRES_PORT, POSTGRES_DB, POSTGRES_USER, POSTGRES_PASSWORD"
-    adopt(under_git(path)).expect(
+    adopt(path).expect(
         f"database is made of; found were {names}",
         "postgresql:// in app/__init__.py:8: the driver has to be psycopg 3",
     )
@@ -565,6 +570,47 @@ def test_a_url_in_parts_leads_to_the_database_of_the_test(
     project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
     # Now the first to import the engines is the test, while the settings name no database.
     project.run("pytest", "-n", "0").expect("2 passed", "no migration ran")
+
+
+ELSEWHERE: Final = PARTS | {
+    "alembic.ini": """
+[alembic]
+script_location = %(here)s/alembic
+version_locations = %(here)s/revisions
+recursive_version_locations = true
+""",
+    "revisions/2025/1_first.py": PARTS["alembic/versions/1_first.py"],
+    "revisions/2_second.py": """
+from alembic import op
+revision = "2"
+down_revision = "1"
+def upgrade(): op.execute("CREATE SEQUENCE letters")
+def downgrade(): op.execute("DROP SEQUENCE letters")
+""",
+}
+del ELSEWHERE["alembic/versions/1_first.py"]
+
+
+@pytest.mark.long
+def test_migrations_lie_where_alembic_ini_says(
+    tmp_path: Path, environment: Environment, homes: Path
+) -> None:
+    adopt(write(ELSEWHERE, tmp_path / "elsewhere")).expect_none_of("VERSIONS")
+    home = {"TESTDB_HOME": str(embedded.new_home(homes))}
+    project = Project(tmp_path / "elsewhere", environment, home)
+    project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
+    project.replace("revisions/2_second.py", "CREATE SEQUENCE", "CREATE SEQUENCES")
+    project.run("pytest", "-n", "0", code=pytest.ExitCode.USAGE_ERROR).expect(
+        "Migrating the logical database main fails in revisions/2_second.py:5, upgrade",
+        "Correct the migration.",
+    )
+
+
+def test_several_folders_of_migrations_are_named(tmp_path: Path) -> None:
+    path = write(ELSEWHERE, tmp_path / "elsewhere")
+    ini = path / "alembic.ini"
+    ini.write_text(ini.read_text().replace("/revisions", "/revisions %(here)s/more"))
+    adopt(path).expect("see VERSIONS: alembic.ini lists 2 folders of migrations")
 
 
 def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:

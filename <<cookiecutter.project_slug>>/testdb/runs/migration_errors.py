@@ -70,8 +70,8 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
     except LifecycleError:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
-        file, line = _where(error) or (versions(logical), "")
-        in_models = not Path(file).is_relative_to(MIGRATIONS)
+        file, line = _where(error, logical) or (versions(logical), "")
+        in_models = not _is_in(file, MIGRATIONS, versions(logical))
         what = in_short(error)
         otherwise = IN_MODELS if in_models else CURES[step]
         cure = next((cure for said, cure in KNOWN.items() if said in what), otherwise)
@@ -80,17 +80,22 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
         raise (ModelsError if in_models else LifecycleError)(msg) from None
 
 
-def _where(error: Exception) -> tuple[str | Path, str] | None:
+def _where(error: Exception, logical: str) -> tuple[str | Path, str] | None:
     """Find the file and line of the service that raised an error, or that Python cannot read."""
     if isinstance(error, SyntaxError) and error.filename:
         return error.filename, f":{error.lineno}"
+    migrations = (MIGRATIONS, versions(logical))
     frames = [
         frame
         for frame in own_frames(error)
-        if any(Path(frame.filename).is_relative_to(place) for place in (PACKAGE, MIGRATIONS))
+        if _is_in(frame.filename, PACKAGE, *migrations)
         and Path(frame.filename).parent != MIGRATIONS
     ]
-    of_migrations = [f for f in frames if Path(f.filename).is_relative_to(MIGRATIONS)]
+    of_migrations = [frame for frame in frames if _is_in(frame.filename, *migrations)]
     for frame in (of_migrations or frames)[-1:]:
         return frame.filename, f":{frame.lineno}, {frame.name}\n    {frame.line}"
     return None
+
+
+def _is_in(file: str | Path, *folders: Path) -> bool:
+    return any(Path(file).is_relative_to(folder) for folder in folders)

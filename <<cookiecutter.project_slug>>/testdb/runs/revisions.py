@@ -25,7 +25,9 @@ def check_revisions(logical: str) -> None:
     found: dict[Any, Path] = {}
     parents: dict[Path, Any] = {}
     with one_message(logical):
-        for path in sorted(versions(logical).glob("*.py")):
+        script = ScriptDirectory.from_config(alembic_config(logical))
+        files = "**/*.py" if script.recursive_version_locations else "*.py"
+        for path in sorted(versions(logical).glob(files)):
             if path.name.startswith(("__init__", ".#")):  # as Alembic does
                 continue
             defined = _read(path)
@@ -48,7 +50,7 @@ def check_revisions(logical: str) -> None:
                         "has. Correct its down_revision."
                     )
                     raise LifecycleError(msg)
-        heads = ScriptDirectory.from_config(alembic_config(logical)).get_heads()
+        heads = script.get_heads()
     if len(heads) > 1:
         files = ", ".join(shorten(found[head]) for head in heads)
         msg = (

@@ -24,6 +24,8 @@ PACKAGE: Final = ROOT / "<< package >>"
 ALEMBIC_INI: Final = ROOT / "<< alembic_ini >>"
 MIGRATIONS: Final = ROOT / "<< migrations >>"
 """The folder of env.py: `script_location` in alembic.ini."""
+VERSIONS: Final = ROOT / "<< versions >>"
+"""The folder of the migrations: `version_locations` in alembic.ini, or `versions` beside env.py."""
 URL_VARIABLE: Final = "<< variable >>"
 <% if parts %>
 """Has the URL for testdb. The service takes it in parts: see `environment`."""
@@ -244,7 +246,7 @@ def revise(logical: str, connection: Connection, message: str, *, empty: bool) -
 
 def versions(logical: str) -> Path:
     """Say where the migrations are."""
-    return MIGRATIONS / "versions"
+    return VERSIONS
 
 
 def migration_files(logical: str) -> Iterable[Path]:
