@@ -7,6 +7,7 @@ from sqlmodel import text
 
 from app.database import engine
 from app.models import Product
+from testdb.runs.environment import pointing_to
 
 CUP = {"sku": "CUP-1", "name": "Cup", "price_cents": 900, "stock": 3}
 
@@ -33,10 +34,11 @@ def test_a_price_is_never_negative_once_the_database_says_so(session, client, nu
     assert client.post("/products", json=free).status_code == 409
 
 
-def test_the_engine_of_the_service_is_led_to_this_test(databases):
-    with engine.connect() as connection:
-        name = connection.scalar(text("SELECT current_database()"))
-    assert name == str(databases.names["main"])
+def test_the_engine_of_the_service_goes_where_its_settings_lead(databases, service_databases):
+    for there in (databases, service_databases.databases):
+        with pointing_to(there.urls), engine.connect() as connection:
+            name = connection.scalar(text("SELECT current_database()"))
+        assert name == str(there.names["main"])
 
 
 @pytest.mark.parametrize("number", range(2))
