@@ -90,7 +90,10 @@ def main() -> None:
         if problem := changes.uncommitted():
             sys.exit(f"ERROR: {problem} Nothing was written.")
     elif behind := [*outdated(root, wanted), *dropped(root, wanted)]:
-        advice.append(f"{behind[0]} and what else is not this template's: adopt with --update")
+        advice.append(
+            f"Files of another version of this template: {len(behind)}, such as {behind[0]}. "
+            f"./run adopt --update {root} replaces them"
+        )
     advice += advise(root, service, settings, hides_tasks=hides_tasks)
     advice += advise_on_adapter(root, service, is_new=OWN_ADAPTER in new)
     undo = changes.how_to_undo()
@@ -282,7 +285,8 @@ def advise(
     if noxfile.exists() and "testdb" not in read(noxfile):
         yield (
             'In the sessions of noxfile.py that run pytest, add `session.install("-r", '
-            '"testdb/requirements.txt")`; where testdb says `nox -s dev`, it means that'
+            '"testdb/requirements.txt")`; where a message of testdb says `nox -s dev`, run '
+            "`pip install -r testdb/requirements.txt`"
         )
     if hides_tasks:
         yield (

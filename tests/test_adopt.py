@@ -456,7 +456,7 @@ def test_an_update_replaces_what_the_template_wrote(tmp_path: Path) -> None:
     link.unlink()
     under_git(path)
     shutil.rmtree(path / "testdb/postgres")
-    adopt(path).expect("what else is not this template's: adopt with --update")
+    adopt(path).expect(f"./run adopt --update {path} replaces them")
     assert git(path, "status", "--short") == ""
     (path / "app/main.py").write_text("# being edited")
     done = adopt(path, "--update")

@@ -166,7 +166,8 @@ def test_a_failed_test_keeps_its_databases_for_a_person(
     assert audit(done)["kept"] == 2
     project.run("invoke", "db.sweep")
     kept = re.findall(
-        r"kept for 7 days .*test_fails\[(\w+)\].*\(invoke db.drop (\w+)\)", done.stdout
+        r"kept for 7 days .*test_fails\[(\w+)\].*db.shell --on (\w+) \(invoke db.drop \2\)",
+        done.stdout,
     )
     assert {mode for mode, _ in kept} == {"reset", "clone"}
     for mode, name in kept:

@@ -57,7 +57,8 @@ FILES = (
 def remove(_: Context) -> None:
     """Delete the demo; users, health and what is yours stay.
 
-    Nothing is deleted if something of yours would be lost, or would miss the demo.
+    Nothing is deleted if one of its files differs from the last commit, or a module of yours
+    imports one.
     """
     from testdb.runs.migration_errors import one_message
 

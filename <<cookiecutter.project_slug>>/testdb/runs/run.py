@@ -16,7 +16,6 @@ from testdb.identity.names import Name, is_run_id, new_run_id
 from testdb.postgres import Connection, catalog, databases, templates
 from testdb.postgres.catalog import Entry
 from testdb.postgres.leases import Lease
-from testdb.postgres.psql import psql_uri
 from testdb.postgres.server import Server, open_server
 from testdb.postgres.templates import Template
 from testdb.runs import KEPT_DAYS
@@ -32,8 +31,8 @@ class Kept(NamedTuple):
     was: str
     """Its name until then."""
     why: str
-    uri: str
-    """What psql opens."""
+    name: str
+    """Its name since then."""
 
 
 @dataclass(frozen=True)
@@ -196,10 +195,10 @@ class Run:
             proven = self._prove(name, comment)
             purpose = purposes[name].model_copy(update={"role": role} if role else {})
             kept = databases.keep(self.connection, proven, purpose, days=days)
-            self.kept.append(Kept(name, why, psql_uri(self.server.url_of(str(kept)))))
+            self.kept.append(Kept(name, why, str(kept)))
 
     def _take(self, made: DatabaseSet, over: Connection) -> Iterable[tuple[str, str | None]]:
-        """Stop to count on databases; gives the names and comments of those that are there."""
+        """Stop counting on databases; gives the names and comments of those that are there."""
         for name in made.names.values():
             self._present.pop(str(name), None)
         return catalog.comments(over, made.names.values()).items()

@@ -106,9 +106,8 @@ class Audit:
         for name in self.left:
             yield f"left behind, now dropped: {name}", {"red": True}
         for kept in self.kept:
-            database = kept.uri.rpartition("/")[2].partition("?")[0]
             left_as = f"kept for {KEPT_DAYS:g} days as {kept.why} left it"
-            yield f"{left_as}: psql '{kept.uri}' (invoke db.drop {database})", {}
+            yield f"{left_as}: invoke db.shell --on {kept.name} (invoke db.drop {kept.name})", {}
 
 
 def account_of(run: Run) -> tuple[Any, ...]:

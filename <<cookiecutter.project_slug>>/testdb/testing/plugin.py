@@ -70,12 +70,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--keep-failed-db",
         action="store_true",
-        help=f"keep the databases of tests that fail for {KEPT_DAYS:g} days, to look at them",
+        help=f"when a test fails, keep its databases for {KEPT_DAYS:g} days, to look at them",
     )
     group.addoption(
         "--no-migration-check",
         action="store_true",
-        help="put off the migration that changed models need; where CI is set, it is needed",
+        help="do not compare models with migrations, nor try downgrades; without effect in CI",
     )
 
 
