@@ -14,7 +14,7 @@ from tasks.reporting import task
 from testdb.adapter import LOGICAL, PACKAGE, alembic_config
 from testdb.identity.project import ROOT
 
-MARK = "# demo"
+MARK = re.compile(r"# demo(?=$|:| -->)", re.MULTILINE)
 """Stands on every line that belongs to the demo in a file that does not."""
 MARKED = (
     ".env.example",
@@ -36,7 +36,11 @@ FILES = (
     f"{SOURCE}/mailbox.py",
     f"{SOURCE}/ticks.py",
     f"{SOURCE}/migrations/main/0002_auth.py",
-    f"{SOURCE}/migrations/*/*_candles.py",
+<% if cookiecutter.databases == "two" %>
+    f"{SOURCE}/migrations/timeseries/0001_candles.py",
+<% else %>
+    f"{SOURCE}/migrations/main/0003_candles.py",
+<% endif %>
     "examples/example_auth_journey.py",
     "examples/example_candles.py",
     "examples/example_concurrent_clients.py",
@@ -76,7 +80,7 @@ def remove(_: Context) -> None:
             (path.parent / ".gitkeep").touch()
     for path in (path for pattern in MARKED for path in ROOT.glob(pattern)):
         lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if MARK not in line]
+        kept = [line for line in lines if not MARK.search(line)]
         if kept != lines:
             text = re.sub(r"\n{4,}", "\n\n\n", "".join(kept))  # as the formatter has it
             path.write_text(text, encoding="utf-8")
@@ -102,7 +106,7 @@ def _importers(files: list[Path]) -> Iterator[str]:
     every = {path for pattern in IMPORTING for path in ROOT.glob(pattern)}
     for path in sorted(every - {*files}):
         lines = path.read_text(encoding="utf-8").splitlines()
-        staying = "\n".join("" if MARK in line else line for line in lines)
+        staying = "\n".join("" if MARK.search(line) else line for line in lines)
         try:
             imported = _imports(staying, _module(path))
         except SyntaxError as error:
