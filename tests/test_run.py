@@ -282,6 +282,7 @@ def test_new_makes_a_project_once_and_runs_its_sessions(
         ("{author_name: yes}", "--ask", "put quotes around author_name in your .cookiecutterrc"),
         ("[license]", "--ask", "default_context in your .cookiecutterrc holds no"),
         ("{}", "--slug=../no/desk", "--slug '../no/desk' is a path, and not a name"),
+        ("{}", "--slug=.", "--slug '.' is a path, and not a name"),
         ("{}", "--package=7", "package_name '7' cannot name a Python package"),
         ("{license: GPL}", "--name=Order Desk", "run: Invalid default received: GPL provided for"),
     ):
