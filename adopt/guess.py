@@ -2,36 +2,46 @@
 
 import ast
 import configparser
+import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, NamedTuple
 
-APPS = ("FastAPI", "Flask", "Litestar", "Quart", "Starlette")
+APPS = ("FastAPI", "Flask", "Litestar", "Starlette")
+APP_NAMES = ("app", "application")
 FRAMEWORKS = ("flask", "litestar")
 """Those that are tested by a client of their own; all others by Starlette's."""
 ENGINES = ("create_engine", "create_async_engine")
 MAKERS = ("sessionmaker", "async_sessionmaker", "scoped_session", "async_scoped_session")
 SESSIONS = ("Session", "AsyncSession")
-EXTENSIONS = ("SQLAlchemy",)
-"""Flask-SQLAlchemy's, which has engine and sessions in it."""
 FACTORIES = ("create_app", "make_app", "build_app", "get_app", "app_factory")
-MADE_BY = {"app": APPS, "engine": ENGINES, "maker": MAKERS, "extension": EXTENSIONS}
+MADE_BY = {
+    "app": APPS,
+    "extension": ("SQLAlchemy",),  # Flask-SQLAlchemy's, which has engine and sessions in it
+    "async maker": ("async_sessionmaker", "async_scoped_session"),
+    "async engine": ("create_async_engine",),
+    "maker": ("sessionmaker", "scoped_session"),
+    "engine": ("create_engine",),
+}
+"""What the code calls to make each kind; of those that give sessions, the best comes first."""
+_ASYNC_SESSIONS = re.compile(r"\bclass_=[\w.]*Async")
 NO_SERVICE = {
     *("tests", "test", "testdb", "tasks", "examples", "docs", "scripts", "alembic", "migrations"),
     *("src", "build", "dist", "node_modules", "venv", "env", ".venv", ".nox", ".tox"),
 }
 """Folders that are no service, whatever they hold."""
-_VARIABLE = re.compile(
-    r"""(?:environ(?:\.get|\.setdefault)?|getenv)\s*[\[(]"""
-    r"""\s*["'](\w*(?:DATABASE|DB|POSTGRES|PG|SQL)\w*(?:UR[IL]|DSN)\w*)["']"""
+_READ = re.compile(r"(?:^|[._])(?:get)?env|(?:^|\.)config$", re.IGNORECASE)
+"""What a variable is read by: os.environ, getenv, and the env() and config() of libraries."""
+_URL = re.compile(
+    r"\w*(?:DATABASE|DB|POSTGRES(?:QL)?|PG|SQL(?:ALCHEMY)?)(?:_\w+)?_?(?:UR[IL]|DSN)(?:_\w+)?"
 )
-_SETTING = re.compile(
-    r"^\s+(\w*(?:database|db|postgres|sqlalchemy)\w*(?:ur[il]|dsn))\s*:",
-    re.IGNORECASE | re.MULTILINE,
+_OTHER_SERVERS = re.compile(
+    r"MONGO|INFLUX|CLICKHOUSE|REDIS|MYSQL|MARIADB|MSSQL|ORACLE|SQLITE|ELASTIC|CASSANDRA|CELERY"
 )
 PARTS = {
     "host": ("HOST", "HOSTNAME", "SERVER"),
@@ -53,12 +63,25 @@ OF_PARTS = "TESTDB_MAIN_URL"
 """Has the URL for testdb, where the service takes it in parts."""
 _OF_A_DATABASE = re.compile(r"(?:\w*_)?(?:DATABASE|DB|POSTGRES(?:QL)?|PG|SQL)(?:_\w+)?_([A-Z]+)")
 _DRIVER = re.compile(r"\b(?:psycopg2|asyncpg|pg8000|aiopg)\b")
-_PREFIX = re.compile(r"""env_prefix\s*=\s*["'](\w+)["']""")
-_HEALTH = re.compile(r"""(?:get|route)\(\s*["'](/\w*(?:health|ping|ready|live)\w*)["']""")
+_PREFIX = re.compile(r"\benv_prefix'?\s*[=:]\s*(?:'(\w*)')?")
+_CASE_SENSITIVE = re.compile(r"\bcase_sensitive'?\s*[=:]\s*True")
+ROUTES = ("get", "route", "api_route", "Route", "add_route", "add_api_route", "add_url_rule")
+_HEALTH = re.compile(r"/(?:healthz?|health[-_]?check|ping|readyz?|livez?)/?")
+_ROUTED_BELOW = re.compile(r"\b(?:url_)?prefix\s*=|\b[mM]ount\(|\bRouter\(|\(Controller\)")
+"""A path may begin with more than its decorator says."""
 
 
 FOR_TESTS = ("test", "tests", "testing", "dev")
 """Extras and dependency groups that tests may need."""
+SEPARATORS = {"space": " ", "newline": "\n", "os": re.escape(os.pathsep), ":": ":", ";": ";"}
+"""Of the folders in one option, by what `path_separator` in alembic.ini calls them."""
+UNREAD = {
+    "poetry": ("group", "dev-dependencies"),
+    "hatch": ("envs",),
+    "pdm": ("dev-dependencies",),
+    "uv": ("dev-dependencies",),
+}
+"""Tables of tools that nox knows nothing of, and that tests may need."""
 FOLDERS = ("unit", "integration", "e2e")
 
 
@@ -91,6 +114,8 @@ class Service:
     maker: Place | None = None
     extension: Place | None = None
     alembic_ini: str = "alembic.ini"
+    has_toml: bool = False
+    """Whether pyproject.toml has options of Alembic."""
     migrations: str = "alembic"
     versions: str = "alembic/versions"
     variable: str = "DATABASE_URL"
@@ -108,102 +133,162 @@ def guess(root: Path, package: str | None) -> Service:
     """Read the service in a folder.
 
     Raises:
-        GuessError: it has no package, several, or not the one that is named.
+        GuessError: it has no package, several, or not the one that is named; or a file of settings
+            cannot be read.
     """
-    path = find_package(root, package)
-    source = path.parent
-    text = "\n".join(map(read, python_files(path)))
-    found = dict(find_places(path, source))
+    path, source = find_package(root, package)
+    files = python_files(path)
+    text = "\n".join(map(read, files))
+    code = {file: parse(file) for file in files}
     service = Service(
         slug=slug_of(root),
         package=path.relative_to(root).as_posix(),
         pythonpath="." if source == root else f". {source.relative_to(root)}",
         install=install_of(root),
         folders=[name for name in FOLDERS if (root / "tests" / name).is_dir()],
-        app=found.get("app"),
-        engine=found.get("engine"),
-        factory=found.get("factory"),
-        maker=found.get("maker"),
-        extension=found.get("extension"),
-        is_async="create_async_engine" in text,
         is_sqlmodel="sqlmodel" in text,
     )
     for framework in FRAMEWORKS:
         if re.search(rf"^\s*(?:from|import) {framework}\b", text, re.MULTILINE):
             service.framework = framework
-    if not found.keys() & {"app", "factory"}:
-        service.not_found.append("say in `load_app` where the application is")
-    if not found.keys() & {"engine", "maker", "extension"}:
-        service.not_found.append("say in `session` where the service has its sessions from")
-    if variable := find_variable(text):
-        service.variable = variable
-    elif parts := find_parts(path):
+    mounted = find_mounted(code.values())
+    find_app_and_sessions(find_places(code, source), mounted, service)
+    if not (service.extension or service.maker or service.engine):
+        service.is_async = "create_async_engine" in text
+    if variables := find_variables(code.values()):
+        service.variable = variables[0]
+        if len(variables) > 1:
+            service.not_found.append(f"see URL_VARIABLE: found were {', '.join(variables)}")
+    elif parts := find_parts(code.values()):
         service.variable, service.parts = OF_PARTS, parts
     else:
         service.not_found.append(
             "say in URL_VARIABLE which variable has the URL of the database; or in `environment`, "
             "which have its parts"
         )
-    if health := _HEALTH.search(text):
-        service.health = health[1]
-    elif service.framework == "starlette":
-        service.health = "/openapi.json"
+    if health := find_health(code.values(), mounted, is_plain=not _ROUTED_BELOW.search(text)):
+        service.health = health
     else:
         service.not_found.append("say in HEALTH which path answers when the service is ready")
-    read_alembic(root, service)
+    read_alembic(root, source, service)
+    name_what_nox_lacks(root, service)
     return service
 
 
-def find_package(root: Path, package: str | None) -> Path:
-    """Find the folder of the package, or the module that is all of the service."""
+def find_package(root: Path, package: str | None) -> tuple[Path, Path]:
+    """Find the folder of the package, or the module that is all of the service.
+
+    Returns:
+        It, and the folder that Python imports it from.
+
+    Raises:
+        GuessError: there is none, there are several, or not the one that is named.
+    """
     sources = [folder for folder in (root / "src", root) if folder.is_dir()]
     if package:
-        for source in sources:
-            for path in (source / package.replace(".", "/"), source / f"{package}.py"):
-                if path.exists():
-                    return path
+        if not re.fullmatch(r"(?:[\w-]+/)*\w+(?:\.\w+)*", package):
+            msg = (
+                f"--package {package} is no package: name it as Python imports it (acme.billing), "
+                "or its folder in the project (backend/app)."
+            )
+            raise GuessError(msg)
+        folder, _, name = package.rpartition("/")
+        for source in (source / folder for source in sources):
+            path = source / name.replace(".", "/")
+            for found in (path, path.with_suffix(".py")):
+                if found.exists():
+                    return found, source
         msg = f"There is no package {package} in {root}, and none in src/."
         raise GuessError(msg)
-    found: set[Path] = set()
+    packages: set[Path] = set()
     for having in ("*/__init__.py", "*/*.py"):
-        if not found:
-            found = {path.parent for source in sources for path in source.glob(having)}
-            found = {folder for folder in found if folder.name not in NO_SERVICE}
-    if not found and (root / "app.py").exists():
-        return root / "app.py"
-    if len(found) != 1:
-        names = ", ".join(sorted(path.name for path in found)) or "no package"
+        if not packages:
+            packages = {path.parent for source in sources for path in source.glob(having)}
+            packages = {folder for folder in packages if folder.name not in NO_SERVICE}
+    if not packages and (root / "app.py").exists():
+        return root / "app.py", root
+    if len(packages) != 1:
+        names = ", ".join(sorted(path.name for path in packages)) or "no package"
         msg = f"{root} has {names}. Name the one that is the service: --package NAME."
         raise GuessError(msg)
-    return found.pop()
+    path = packages.pop()
+    return path, path.parent
 
 
 def python_files(path: Path) -> list[Path]:
-    """List the code of a package, what is nearest to its root first."""
+    """List the code of a package without its tests, what is nearest to its root first."""
     if path.is_file():
         return [path]
     files = [file for file in path.rglob("*.py") if file.is_file()]
-    return sorted(files, key=lambda file: (len(file.parts), file))
+    code = [file for file in files if not _is_test(file.relative_to(path))]
+    return sorted(code, key=lambda file: (len(file.parts), file))
 
 
-def find_places(path: Path, source: Path) -> Iterator[tuple[str, Place]]:
-    """Find where the app, its factory, the engine and the session factory are defined.
+def _is_test(file: Path) -> bool:
+    """Tell whether a file of a package is one of its tests."""
+    in_tests = {"tests", "test"} & {*file.parts}
+    return bool(in_tests) or file.name == "conftest.py" or file.name.startswith("test_")
 
-    The nearest to the package's root comes last, so that a dict has that.
-    """
-    for file in reversed(python_files(path)):
+
+def find_places(code: dict[Path, ast.Module], source: Path) -> dict[str, list[Place]]:
+    """Find what is defined in modules: by its kind, what is nearest to the package's root first."""
+    found: dict[str, list[Place]] = {kind: [] for kind in ("factory", *MADE_BY)}
+    for file, tree in code.items():
         parts = file.relative_to(source).with_suffix("").parts
+        if any(not part.isidentifier() or iskeyword(part) for part in parts):
+            continue  # no module can be imported by such a name
         module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        for node in parse(file).body:
+        for node in tree.body:
             match node:
                 case ast.FunctionDef(name=name) if name in FACTORIES and not _required(node):
-                    yield "factory", Place(module, name)
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call(func=called)) | (
-                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Call(func=called))
+                    found["factory"].append(Place(module, name))
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) | (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Call() as call)
                 ):
-                    for kind, makers in MADE_BY.items():
-                        if ast.unparse(called).rpartition(".")[2] in makers:
-                            yield kind, Place(module, name)
+                    if kind := _kind(call):
+                        found[kind].append(Place(module, name))
+    return found
+
+
+def _kind(call: ast.Call) -> str | None:
+    """Say what a call makes."""
+    made_by = _name(call)
+    kind = next((kind for kind, makers in MADE_BY.items() if made_by in makers), None)
+    return "async maker" if kind == "maker" and _ASYNC_SESSIONS.search(ast.unparse(call)) else kind
+
+
+def _name(call: ast.Call) -> str:
+    """Name what is called, without where it is from and what it is generic in."""
+    return ast.unparse(call.func).partition("[")[0].rpartition(".")[2]
+
+
+def find_app_and_sessions(
+    found: dict[str, list[Place]], mounted: AbstractSet[str], service: Service
+) -> None:
+    """Choose among what was found; name the others where there is nothing to choose by."""
+
+    def first(places: list[Place], where: str) -> Place:
+        if len(places) > 1:
+            names = ", ".join(map(".".join, places))
+            service.not_found.append(f"see `{where}`: found were {names}")
+        return places[0]
+
+    apps = [app for app in found["app"] if app.name not in mounted]
+    apps = [app for app in apps if app.name in APP_NAMES] or apps
+    if factories := found["factory"]:
+        best = min((factory.name for factory in factories), key=FACTORIES.index)
+        named = [factory for factory in factories if factory.name == best]
+        service.factory = first(named, "load_app")
+    elif apps:
+        service.app = first(apps, "load_app")
+    else:
+        service.not_found.append("say in `load_app` where the application is")
+    kinds = [kind for kind in MADE_BY if kind != "app" and found[kind]]
+    if kinds:
+        service.is_async = kinds[0].startswith("async")
+        setattr(service, kinds[0].removeprefix("async "), first(found[kinds[0]], "session"))
+    else:
+        service.not_found.append("say in `session` where the service has its sessions from")
 
 
 def parse(file: Path) -> ast.Module:
@@ -221,43 +306,132 @@ def _required(function: ast.FunctionDef) -> bool:
     return len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
 
 
-def find_variable(text: str) -> str | None:
-    """Find the variable that holds the URL of the database."""
-    if read := _VARIABLE.search(text):
-        return read[1]
-    if setting := _SETTING.search(text):
-        prefix = _PREFIX.search(text)
-        return f"{prefix[1] if prefix else ''}{setting[1]}".upper()
-    return None
+def find_variables(code: Iterable[ast.Module]) -> list[str]:
+    """Find the variables that hold the URL of a database, the most likely first."""
+    code = list(code)
+    read = [name for name in _read_variables(code) if _URL.fullmatch(name.upper())]
+    settings = [
+        name
+        for name, line in _settings(code)
+        if any(_URL.fullmatch(spelled.upper()) for spelled in (name, ast.unparse(line.target)))
+        or "PostgresDsn" in ast.unparse(line.annotation)
+    ]
+    found = dict.fromkeys((*read, *settings))
+    return [name for name in found if not _OTHER_SERVERS.search(name.upper())]
 
 
-def find_parts(path: Path) -> dict[str, str]:
+def find_parts(code: Iterable[ast.Module]) -> dict[str, str]:
     """Find the variables for the parts of a URL, if one has the name of the database."""
+    code = list(code)
     found: dict[str, str] = {}
-    for name in (name for file in python_files(path) for name in _variables(parse(file))):
-        if named := _OF_A_DATABASE.fullmatch(name):
+    for name in (*_read_variables(code), *(name for name, _ in _settings(code))):
+        named = _OF_A_DATABASE.fullmatch(name)
+        if named and not _OTHER_SERVERS.search(name):
             for part, endings in PARTS.items():
                 if named[1] in endings:
                     found.setdefault(part, name)
     return {part: found[part] for part in PARTS if part in found} if "database" in found else {}
 
 
-def _variables(tree: ast.Module) -> Iterator[str]:
-    """Name the variables that are read from the environment, by a call or by settings."""
-    for node in ast.walk(tree):
+def _read_variables(code: Iterable[ast.Module]) -> Iterator[str]:
+    """Name the variables that code reads from the environment."""
+    for node in (node for tree in code for node in ast.walk(tree)):
         match node:
-            case ast.Call(args=[ast.Constant(value=str(name)), *_]):
-                yield name
-            case ast.Subscript(value=of, slice=ast.Constant(value=str(name))):
+            case ast.Call(func=by, args=[ast.Constant(value=str(name)), *_]):
+                if _READ.search(ast.unparse(by)):
+                    yield name
+            case ast.Subscript(value=of, slice=ast.Constant(value=str(name)), ctx=ast.Load()):
                 if "environ" in ast.unparse(of):
                     yield name
-            case ast.ClassDef(bases=bases, body=body):
-                if any("Settings" in ast.unparse(base) for base in bases):
-                    prefix = _PREFIX.search(ast.unparse(node))
-                    for line in body:
-                        match line:
-                            case ast.AnnAssign(target=ast.Name(id=name)):
-                                yield f"{prefix[1] if prefix else ''}{name}".upper()
+
+
+def _settings(code: Iterable[ast.Module]) -> Iterator[tuple[str, ast.AnnAssign]]:
+    """Name the variables that pydantic's settings are read from, each with its line."""
+    nodes = [node for tree in code for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    classes = {node.name: node for node in nodes}
+    for node in nodes:
+        lineage = [node]
+        for each in lineage:  # grows
+            bases = [classes.get(ast.unparse(base).rpartition(".")[2]) for base in each.bases]
+            lineage += [base for base in bases if base and base not in lineage]
+        if not any("Settings" in ast.unparse(base) for each in lineage for base in each.bases):
+            continue
+        text = "\n".join(map(ast.unparse, lineage))
+        prefix = _PREFIX.search(text)
+        if prefix and prefix[1] is None:
+            continue  # known once it runs
+        for line in (line for each in lineage for line in each.body):
+            match line:
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    name = _alias(line) or f"{prefix[1] if prefix else ''}{name}"
+                    yield name if _CASE_SENSITIVE.search(text) else name.upper(), line
+
+
+def _alias(line: ast.AnnAssign) -> str | None:
+    """Read the variable that a setting names itself."""
+    given = {node.arg: node.value for node in ast.walk(line) if isinstance(node, ast.keyword)}
+    match given.get("validation_alias", given.get("alias")):
+        case ast.Constant(value=str(name)) | (
+            ast.Call(args=[ast.Constant(value=str(name)), *_])  # AliasChoices
+        ):
+            return name
+    return None
+
+
+def find_mounted(code: Iterable[ast.Module]) -> set[str]:
+    """Name the applications that others have below a path of theirs."""
+    calls = [node for tree in code for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        ast.unparse(given).rpartition(".")[2]
+        for call in calls
+        if _name(call) in ("mount", "Mount")
+        for given in (*call.args, *(keyword.value for keyword in call.keywords))
+    }
+
+
+def find_health(
+    code: Iterable[ast.Module], mounted: AbstractSet[str], *, is_plain: bool
+) -> str | None:
+    """Find a path that answers when the service is ready.
+
+    Args:
+        code: of the service.
+        mounted: the applications that are not the service's own.
+        is_plain: no path of a router begins with more than its decorator says.
+    """
+    made: list[ast.Call] = []
+    for tree in code:
+        own = set()
+        for node in ast.walk(tree):
+            match node:
+                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) | (
+                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Call() as call)
+                ) if _kind(call) == "app" and name not in mounted:
+                    own.add(name)
+        made += [
+            node for node in ast.walk(tree) if isinstance(node, ast.Call) and _kind(node) == "app"
+        ]
+        for call in _routes(tree):
+            match call:
+                case ast.Call(func=by, args=[ast.Constant(value=str(path)), *_]):
+                    is_own = ast.unparse(by).rpartition(".")[0] in own
+                    if _HEALTH.fullmatch(path) and (is_own or is_plain):
+                        return path
+    given = {keyword.arg for call in made for keyword in call.keywords}
+    is_usual = {_name(call) for call in made} == {"FastAPI"} and not given & {"openapi_url", None}
+    return "/openapi.json" if is_usual else None
+
+
+def _routes(tree: ast.Module) -> Iterator[ast.Call]:
+    """List the calls that give a function a path: decorators, and those that name it in full."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(decorator_list=calls) | ast.AsyncFunctionDef(decorator_list=calls):
+                yield from (
+                    call for call in calls if isinstance(call, ast.Call) and _name(call) in ROUTES
+                )
+            case ast.Call() if _name(node) in ROUTES and _name(node) not in ("get", "route"):
+                yield node
 
 
 def find_drivers(root: Path, service: Service) -> list[str]:
@@ -316,66 +490,124 @@ def _calls(tree: ast.AST) -> Iterator[tuple[str, int]]:
     """Name what is called, with the line."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
-            yield ast.unparse(node.func).rpartition(".")[2], node.lineno
+            yield _name(node), node.lineno
 
 
-def read_alembic(root: Path, service: Service) -> None:
+def read_alembic(root: Path, source: Path, service: Service) -> None:
     """Read where the migrations are.
 
     Raises:
         GuessError: alembic.ini cannot be read.
     """
-    ini = next(
-        (path for at in ("", "*/", "src/*/") for path in root.glob(f"{at}alembic.ini")), None
-    )
-    if ini is None:
+    in_toml = read_pyproject(root).get("tool", {}).get("alembic", {})
+    levels = [sorted(root.glob(f"{at}alembic.ini")) for at in ("", "*/", "src/*/")]
+    inis = next(filter(None, levels), [root / "pyproject.toml"] if in_toml else [])
+    if not inis:
         service.not_found.append("say in ALEMBIC_INI and MIGRATIONS where Alembic's files are")
         return
-    service.alembic_ini = ini.relative_to(root).as_posix()
+    names = [ini.relative_to(root).as_posix() for ini in inis]
+    if len(names) > 1:
+        service.not_found.append(f"see ALEMBIC_INI: found were {', '.join(names)}")
+    ini, service.alembic_ini, service.has_toml = inis[0], names[0], bool(in_toml)
+    options = in_toml | (read_ini(ini) if ini.suffix == ".ini" else {})
+
+    def folder(text: str) -> Path:
+        text = text.replace("%(here)s", str(root))
+        package, colon, below = text.partition(":")
+        if colon and not package.startswith("/"):
+            inside = Path(package.replace(".", "/"), below.replace(":", "/"))
+            places = [source / inside, root / "src" / inside, root / inside]
+        else:
+            places = [root / text, ini.parent / text]
+        return next((place for place in places if place.is_dir()), places[0]).resolve()
+
+    migrations = folder(options.get("script_location") or str(ini.parent))
+    listed = options.get("version_locations") or []
+    if isinstance(listed, str):
+        separator = options.get("path_separator") or options.get("version_path_separator")
+        listed = re.split(SEPARATORS.get(separator, r"[,\s]+"), listed)
+    versions = [folder(text) for text in map(str.strip, listed) if text]
+    versions = versions or [migrations / "versions"]
+    if root in migrations.parents:
+        service.migrations = migrations.relative_to(root).as_posix()
+    if root not in migrations.parents or not (migrations / "env.py").is_file():
+        service.not_found.append("say in MIGRATIONS where env.py is")
+    if root in versions[0].parents:
+        service.versions = versions[0].relative_to(root).as_posix()
+    else:
+        service.not_found.append("say in VERSIONS where the migrations are")
+    if len(versions) > 1:
+        service.not_found.append(
+            f"see VERSIONS: {service.alembic_ini} lists {len(versions)} folders of migrations, and "
+            "testdb takes them from one"
+        )
+
+
+def read_ini(ini: Path) -> dict[str, str]:
+    """Read the options of Alembic in an alembic.ini.
+
+    Raises:
+        GuessError: it cannot be read.
+    """
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string(read(ini))
     except configparser.Error as error:
         msg = f"{ini} cannot be read: {error.message.splitlines()[0]}"
         raise GuessError(msg) from None
-
-    def folder(text: str) -> Path:
-        return (root / text.replace("%(here)s", str(ini.parent))).resolve()
-
-    migrations = folder(parser.get("alembic", "script_location", fallback="%(here)s"))
-    listed = re.split(r"[\s,:;]+", parser.get("alembic", "version_locations", fallback=""))
-    versions = [folder(text) for text in listed if text] or [migrations / "versions"]
-    if migrations.is_relative_to(root) and versions[0].is_relative_to(root):
-        service.migrations = migrations.relative_to(root).as_posix()
-        service.versions = versions[0].relative_to(root).as_posix()
-    if len(versions) > 1:
-        service.not_found.append(
-            f"see VERSIONS: alembic.ini lists {len(versions)} folders of migrations, and testdb "
-            "takes them from one"
-        )
+    options = parser.items("alembic") if parser.has_section("alembic") else ()
+    return {name: value.replace("%(here)s", str(ini.parent)) for name, value in options}
 
 
 def slug_of(root: Path) -> str:
     """Name the project, in every clone alike where that can be: it owns its databases by that."""
-    name = read_pyproject(root).get("project", {}).get("name", root.name)
+    pyproject = read_pyproject(root)
+    tables = (pyproject.get("project", {}), pyproject.get("tool", {}).get("poetry", {}))
+    name = next((table["name"] for table in tables if "name" in table), root.name)
     return re.sub(r"[^a-z0-9]+", "-", str(name).lower()).strip("-")[:40].strip("-") or "service"
 
 
 def install_of(root: Path) -> list[str]:
     """Say what nox installs of the project, in the words of its noxfile.py."""
     pyproject = read_pyproject(root)
+    project = pyproject.get("project", {})
+    extras = [name for name in project.get("optional-dependencies", {}) if name in FOR_TESTS]
+    groups = [name for name in pyproject.get("dependency-groups", {}) if name in FOR_TESTS]
     if "build-system" in pyproject:
-        extras = pyproject.get("project", {}).get("optional-dependencies", {})
-        chosen = ",".join(name for name in extras if name in FOR_TESTS)
-        return [f'"--editable=.{f"[{chosen}]" if chosen else ""}"']
-    if "project" in pyproject:
-        groups = [name for name in pyproject.get("dependency-groups", {}) if name in FOR_TESTS]
-        named = "".join(f', "{name}"' for name in groups)
-        return [
-            '*PYPROJECT["project"].get("dependencies", [])',
-            *([f"*nox.project.dependency_groups(PYPROJECT{named})"] if groups else []),
+        chosen = f"[{','.join(extras)}]" if extras else ""
+        install = [f'"--editable=.{chosen}"']
+    elif project:
+        of_project = 'PYPROJECT["project"]'
+        install = [
+            f'*{of_project}.get("dependencies", [])',
+            *(f'*{of_project}["optional-dependencies"]["{name}"]' for name in extras),
         ]
-    return [f'"--requirement={path.name}"' for path in sorted(root.glob("requirements*.txt"))]
+    else:
+        install = [
+            f'"--requirement={path.name}"' for path in sorted(root.glob("requirements*.txt"))
+        ]
+    if groups:
+        named = "".join(f', "{name}"' for name in groups)
+        install.append(f"*nox.project.dependency_groups(PYPROJECT{named})")
+    return install
+
+
+def name_what_nox_lacks(root: Path, service: Service) -> None:
+    """Say what the project needs, and noxfile.py cannot read."""
+    tools = read_pyproject(root).get("tool", {})
+    unread = [
+        f"tool.{tool}.{table}"
+        for tool, tables in UNREAD.items()
+        for table in tables
+        if table in tools.get(tool, {})
+    ]
+    if unread:
+        service.not_found.append(
+            "add to REQUIREMENTS in noxfile.py what your tests need: it does not read "
+            + " and ".join(unread)
+        )
+    elif not service.install:
+        service.not_found.append("add to REQUIREMENTS in noxfile.py what the service needs")
 
 
 def read(path: Path) -> str:

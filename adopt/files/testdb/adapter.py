@@ -207,7 +207,16 @@ def alembic_config(logical: str, connection: Connection | None = None) -> Config
 
     from testdb import engines
 
+<% if has_toml %>
+    attributes = {"logical": logical, "connection": connection}
+<% if alembic_ini == "pyproject.toml" %>
+    config = Config(toml_file=ALEMBIC_INI, attributes=attributes)
+<% else %>
+    config = Config(ALEMBIC_INI, toml_file=ROOT / "pyproject.toml", attributes=attributes)
+<% endif %>
+<% else %>
     config = Config(ALEMBIC_INI, attributes={"logical": logical, "connection": connection})
+<% endif %>
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("sqlalchemy.url", engines.ANY)
     return config
