@@ -589,13 +589,27 @@ def downgrade(): op.execute("DROP SEQUENCE letters")
 """,
 }
 del ELSEWHERE["alembic/versions/1_first.py"]
+IN_TOML: Final = {
+    "pyproject.toml": """
+[tool.alembic]
+script_location = "%(here)s/alembic"
+version_locations = ["%(here)s/revisions"]
+recursive_version_locations = true
+"""
+}
 
 
 @pytest.mark.long
-def test_migrations_lie_where_alembic_ini_says(
-    tmp_path: Path, environment: Environment, homes: Path
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"alembic.ini": "[alembic]\n", **IN_TOML}, {"alembic.ini": None, **IN_TOML}],
+    ids=["alembic.ini", "both", "pyproject.toml"],
+)
+def test_migrations_lie_where_the_settings_of_alembic_say(
+    tmp_path: Path, environment: Environment, homes: Path, settings: dict[str, str | None]
 ) -> None:
-    adopt(write(ELSEWHERE, tmp_path / "elsewhere")).expect_none_of("VERSIONS")
+    files = {name: text for name, text in (ELSEWHERE | settings).items() if text is not None}
+    adopt(write(files, tmp_path / "elsewhere")).expect_none_of("VERSIONS", "MIGRATIONS")
     home = {"TESTDB_HOME": str(embedded.new_home(homes))}
     project = Project(tmp_path / "elsewhere", environment, home)
     project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
