@@ -5,7 +5,7 @@ import configparser
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from keyword import iskeyword
@@ -139,34 +139,33 @@ def guess(root: Path, package: str | None) -> Service:
     path, source = find_package(root, package)
     files = python_files(path)
     text = "\n".join(map(read, files))
-    code = {file: parse(file) for file in files}
+    code = {file.relative_to(source): parse(file) for file in files}
+    trees = list(code.values())
     service = Service(
         slug=slug_of(root),
         package=path.relative_to(root).as_posix(),
         pythonpath="." if source == root else f". {source.relative_to(root)}",
         install=install_of(root),
         folders=[name for name in FOLDERS if (root / "tests" / name).is_dir()],
+        is_async="create_async_engine" in text,
         is_sqlmodel="sqlmodel" in text,
     )
     for framework in FRAMEWORKS:
         if re.search(rf"^\s*(?:from|import) {framework}\b", text, re.MULTILINE):
             service.framework = framework
-    mounted = find_mounted(code.values())
-    find_app_and_sessions(find_places(code, source), mounted, service)
-    if not (service.extension or service.maker or service.engine):
-        service.is_async = "create_async_engine" in text
-    if variables := find_variables(code.values()):
+    choose(find_places(code), find_mounted(trees), service)
+    if variables := find_variables(trees):
         service.variable = variables[0]
         if len(variables) > 1:
             service.not_found.append(f"see URL_VARIABLE: found were {', '.join(variables)}")
-    elif parts := find_parts(code.values()):
+    elif parts := find_parts(trees):
         service.variable, service.parts = OF_PARTS, parts
     else:
         service.not_found.append(
             "say in URL_VARIABLE which variable has the URL of the database; or in `environment`, "
             "which have its parts"
         )
-    if health := find_health(code.values(), mounted, is_plain=not _ROUTED_BELOW.search(text)):
+    if health := find_health(code, service, is_plain=not _ROUTED_BELOW.search(text)):
         service.health = health
     else:
         service.not_found.append("say in HEALTH which path answers when the service is ready")
@@ -230,15 +229,20 @@ def _is_test(file: Path) -> bool:
     return bool(in_tests) or file.name == "conftest.py" or file.name.startswith("test_")
 
 
-def find_places(code: dict[Path, ast.Module], source: Path) -> dict[str, list[Place]]:
+def module_of(file: Path) -> str | None:
+    """Name the module in a file, as seen from the folder it is imported from, if it can be."""
+    parts = file.with_suffix("").parts
+    if any(not part.isidentifier() or iskeyword(part) for part in parts):
+        return None
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def find_places(code: dict[Path, ast.Module]) -> dict[str, list[Place]]:
     """Find what is defined in modules: by its kind, what is nearest to the package's root first."""
     found: dict[str, list[Place]] = {kind: [] for kind in ("factory", *MADE_BY)}
     for file, tree in code.items():
-        parts = file.relative_to(source).with_suffix("").parts
-        if any(not part.isidentifier() or iskeyword(part) for part in parts):
-            continue  # no module can be imported by such a name
-        module = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-        for node in tree.body:
+        module = module_of(file)
+        for node in tree.body if module else ():
             match node:
                 case ast.FunctionDef(name=name) if name in FACTORIES and not _required(node):
                     found["factory"].append(Place(module, name))
@@ -259,13 +263,12 @@ def _kind(call: ast.Call) -> str | None:
 
 def _name(call: ast.Call) -> str:
     """Name what is called, without where it is from and what it is generic in."""
-    return ast.unparse(call.func).partition("[")[0].rpartition(".")[2]
+    func = call.func.value if isinstance(call.func, ast.Subscript) else call.func
+    return ast.unparse(func).rpartition(".")[2]
 
 
-def find_app_and_sessions(
-    found: dict[str, list[Place]], mounted: AbstractSet[str], service: Service
-) -> None:
-    """Choose among what was found; name the others where there is nothing to choose by."""
+def choose(found: dict[str, list[Place]], mounted: AbstractSet[str], service: Service) -> None:
+    """Choose the app and what gives sessions; name what was found where nothing says which."""
 
     def first(places: list[Place], where: str) -> Place:
         if len(places) > 1:
@@ -306,9 +309,8 @@ def _required(function: ast.FunctionDef) -> bool:
     return len(positional) > len(arguments.defaults) or None in arguments.kw_defaults
 
 
-def find_variables(code: Iterable[ast.Module]) -> list[str]:
+def find_variables(code: list[ast.Module]) -> list[str]:
     """Find the variables that hold the URL of a database, the most likely first."""
-    code = list(code)
     read = [name for name in _read_variables(code) if _URL.fullmatch(name.upper())]
     settings = [
         name
@@ -320,9 +322,8 @@ def find_variables(code: Iterable[ast.Module]) -> list[str]:
     return [name for name in found if not _OTHER_SERVERS.search(name.upper())]
 
 
-def find_parts(code: Iterable[ast.Module]) -> dict[str, str]:
+def find_parts(code: list[ast.Module]) -> dict[str, str]:
     """Find the variables for the parts of a URL, if one has the name of the database."""
-    code = list(code)
     found: dict[str, str] = {}
     for name in (*_read_variables(code), *(name for name, _ in _settings(code))):
         named = _OF_A_DATABASE.fullmatch(name)
@@ -333,7 +334,7 @@ def find_parts(code: Iterable[ast.Module]) -> dict[str, str]:
     return {part: found[part] for part in PARTS if part in found} if "database" in found else {}
 
 
-def _read_variables(code: Iterable[ast.Module]) -> Iterator[str]:
+def _read_variables(code: list[ast.Module]) -> Iterator[str]:
     """Name the variables that code reads from the environment."""
     for node in (node for tree in code for node in ast.walk(tree)):
         match node:
@@ -345,7 +346,7 @@ def _read_variables(code: Iterable[ast.Module]) -> Iterator[str]:
                     yield name
 
 
-def _settings(code: Iterable[ast.Module]) -> Iterator[tuple[str, ast.AnnAssign]]:
+def _settings(code: list[ast.Module]) -> Iterator[tuple[str, ast.AnnAssign]]:
     """Name the variables that pydantic's settings are read from, each with its line."""
     nodes = [node for tree in code for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     classes = {node.name: node for node in nodes}
@@ -378,48 +379,55 @@ def _alias(line: ast.AnnAssign) -> str | None:
     return None
 
 
-def find_mounted(code: Iterable[ast.Module]) -> set[str]:
+def find_mounted(code: list[ast.Module]) -> set[str]:
     """Name the applications that others have below a path of theirs."""
     calls = [node for tree in code for node in ast.walk(tree) if isinstance(node, ast.Call)]
     return {
-        ast.unparse(given).rpartition(".")[2]
+        given.id
         for call in calls
         if _name(call) in ("mount", "Mount")
         for given in (*call.args, *(keyword.value for keyword in call.keywords))
+        if isinstance(given, ast.Name)
     }
 
 
-def find_health(
-    code: Iterable[ast.Module], mounted: AbstractSet[str], *, is_plain: bool
-) -> str | None:
+def find_health(code: dict[Path, ast.Module], service: Service, *, is_plain: bool) -> str | None:
     """Find a path that answers when the service is ready.
 
     Args:
         code: of the service.
-        mounted: the applications that are not the service's own.
-        is_plain: no path of a router begins with more than its decorator says.
+        service: which of its applications is the one to ask is known.
+        is_plain: no path begins with more than its decorator says.
     """
-    made: list[ast.Call] = []
-    for tree in code:
-        own = set()
-        for node in ast.walk(tree):
-            match node:
-                case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) | (
-                    ast.AnnAssign(target=ast.Name(id=name), value=ast.Call() as call)
-                ) if _kind(call) == "app" and name not in mounted:
-                    own.add(name)
-        made += [
-            node for node in ast.walk(tree) if isinstance(node, ast.Call) and _kind(node) == "app"
-        ]
+    for file, tree in code.items():
+        module, apps = module_of(file), {*_apps(tree)}
+        if service.factory:
+            own = apps - find_mounted([tree]) if module == service.factory.module else set()
+        else:
+            own = {name for name in apps if (module, name) == service.app}
         for call in _routes(tree):
             match call:
                 case ast.Call(func=by, args=[ast.Constant(value=str(path)), *_]):
-                    is_own = ast.unparse(by).rpartition(".")[0] in own
-                    if _HEALTH.fullmatch(path) and (is_own or is_plain):
+                    on = ast.unparse(by).rpartition(".")[0]
+                    if _HEALTH.fullmatch(path) and (on in own or (is_plain and on not in apps)):
                         return path
+    calls = [
+        call for tree in code.values() for call in ast.walk(tree) if isinstance(call, ast.Call)
+    ]
+    made = [call for call in calls if _kind(call) == "app"]
     given = {keyword.arg for call in made for keyword in call.keywords}
     is_usual = {_name(call) for call in made} == {"FastAPI"} and not given & {"openapi_url", None}
     return "/openapi.json" if is_usual else None
+
+
+def _apps(tree: ast.Module) -> Iterator[str]:
+    """Name the applications that a module makes, in functions too."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Call() as call) | (
+                ast.AnnAssign(target=ast.Name(id=name), value=ast.Call() as call)
+            ) if _kind(call) == "app":
+                yield name
 
 
 def _routes(tree: ast.Module) -> Iterator[ast.Call]:
@@ -511,36 +519,44 @@ def read_alembic(root: Path, source: Path, service: Service) -> None:
     ini, service.alembic_ini, service.has_toml = inis[0], names[0], bool(in_toml)
     options = in_toml | (read_ini(ini) if ini.suffix == ".ini" else {})
 
-    def folder(text: str) -> Path:
-        text = text.replace("%(here)s", str(root))
-        package, colon, below = text.partition(":")
-        if colon and not package.startswith("/"):
-            inside = Path(package.replace(".", "/"), below.replace(":", "/"))
-            places = [source / inside, root / "src" / inside, root / inside]
-        else:
-            places = [root / text, ini.parent / text]
-        return next((place for place in places if place.is_dir()), places[0]).resolve()
-
-    migrations = folder(options.get("script_location") or str(ini.parent))
+    folders, sources = (root, ini.parent), (source, root / "src", root)
+    location = options.get("script_location") or str(ini.parent)
+    migrations = find_folder(location, folders, sources)
     listed = options.get("version_locations") or []
     if isinstance(listed, str):
         separator = options.get("path_separator") or options.get("version_path_separator")
         listed = re.split(SEPARATORS.get(separator, r"[,\s]+"), listed)
-    versions = [folder(text) for text in map(str.strip, listed) if text]
-    versions = versions or [migrations / "versions"]
+    versions = [find_folder(text.strip(), folders, sources) for text in listed if text.strip()]
     if root in migrations.parents:
         service.migrations = migrations.relative_to(root).as_posix()
+        service.versions = f"{service.migrations}/versions"
     if root not in migrations.parents or not (migrations / "env.py").is_file():
         service.not_found.append("say in MIGRATIONS where env.py is")
-    if root in versions[0].parents:
+    if versions and root in versions[0].parents:
         service.versions = versions[0].relative_to(root).as_posix()
-    else:
+    elif versions:
         service.not_found.append("say in VERSIONS where the migrations are")
     if len(versions) > 1:
         service.not_found.append(
             f"see VERSIONS: {service.alembic_ini} lists {len(versions)} folders of migrations, and "
             "testdb takes them from one"
         )
+
+
+def find_folder(text: str, folders: tuple[Path, ...], sources: tuple[Path, ...]) -> Path:
+    """Find a folder that Alembic is given.
+
+    Args:
+        text: its path, or a package and the path in that: `orders.db:migrations`.
+        folders: that the path may start from; the first has pyproject.toml.
+        sources: that the package may be in.
+    """
+    text = text.replace("%(here)s", str(folders[0]))
+    package, colon, below = text.partition(":")
+    if colon and not package.startswith("/"):
+        text, folders = "/".join((*package.split("."), *below.split(":"))), sources
+    places = [folder / text for folder in folders]
+    return next((place for place in places if place.is_dir()), places[0]).resolve()
 
 
 def read_ini(ini: Path) -> dict[str, str]:

@@ -713,7 +713,7 @@ GUESSES: Final = {
         {"app": None, "not_found": NO_APP},
     ),
     "a file that is no module": (
-        {"app/__init__.py": "", "app/main-api.py": "app = FastAPI()\n"},
+        {"app/main-api.py": "app = FastAPI()\n", "app/main.v2.py": "app = FastAPI()\n"},
         {"app": None, "not_found": NO_APP},
     ),
     "migrations in a package": (
@@ -762,6 +762,22 @@ GUESSES: Final = {
     "migrations that nothing names": (
         {"app/code.py": "", "alembic.ini": "[alembic]\n"},
         {"migrations": "alembic", "not_found": "say in MIGRATIONS where env.py is"},
+    ),
+    "versions that lie elsewhere": (
+        {
+            "app/code.py": "",
+            "alembic/env.py": "",
+            "alembic.ini": """[alembic]
+script_location = alembic
+version_locations = app:one:two
+path_separator = newline
+""",
+        },
+        {"migrations": "alembic", "versions": "app/one/two", "nothing_of": "VERSIONS"},
+    ),
+    "versions of another project": (
+        {"app/code.py": "", "alembic.ini": "[alembic]\nversion_locations = /elsewhere\n"},
+        {"not_found": "say in VERSIONS where the migrations are"},
     ),
     "migrations that are not there": (
         {"app/code.py": "", "alembic.ini": "[alembic]\nscript_location = db\n"},
@@ -825,6 +841,10 @@ os.environ["UPGRADE_URL"] + os.environ["FEEDBACK_URL"] + app.config["DATABASE_UR
     ),
     "an application below another": (
         'app = FastAPI()\napi = FastAPI()\napp.mount("/api", api)\n',
+        {"app": ("app.code", "app"), "nothing_of": "load_app"},
+    ),
+    "an application of a module below another": (
+        'app = FastAPI()\napp.mount("/admin", admin.app)\n',
         {"app": ("app.code", "app"), "nothing_of": "load_app"},
     ),
     "several applications": (
@@ -912,6 +932,23 @@ app.mount("/api", api)
 def f(): ...
 """,
         {"not_found": NO_HEALTH},
+    ),
+    "a path of an application below another, in a factory": (
+        """def create_app():
+    app = FastAPI()
+    api = FastAPI()
+    @api.get("/health")
+    def f(): ...
+    app.mount("/api", api)
+""",
+        {"health": "/openapi.json"},
+    ),
+    "a path of another application": (
+        {
+            "app/admin.py": 'admin = FastAPI()\n@admin.get("/ping")\ndef f(): ...\n',
+            "app/main.py": "app = FastAPI()\n",
+        },
+        {"app": ("app.main", "app"), "health": "/openapi.json"},
     ),
     "a description of the API": (
         "app = FastAPI(docs_url=None)\n",
