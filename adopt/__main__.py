@@ -14,7 +14,15 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from changes import OWN_ADAPTER, Changes, dropped, git, holds_more_than_bytecode, outdated
+from changes import (
+    OWN_ADAPTER,
+    Changes,
+    dropped,
+    git,
+    holds_more_than_bytecode,
+    knows_testdb,
+    outdated,
+)
 from cookiecutter.main import cookiecutter
 from guess import (
     SPELLED,
@@ -43,6 +51,7 @@ OURS = {
     *("service_databases", "worker_app", "worker_databases", "worker_service"),
 }
 """The fixtures in testdb/fixtures.py, and what they are made of."""
+IMPORTS_TASKS = re.compile(r"\bfrom tasks import[\s(\w,]+\bserver\b")
 PYTEST_SETTINGS = {
     "pytest.toml": r"^\[pytest\]",
     ".pytest.toml": r"^\[pytest\]",
@@ -282,7 +291,7 @@ def advise(
         )
     yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
-    if noxfile.exists() and "testdb" not in read(noxfile):
+    if noxfile.exists() and "testdb/requirements.txt" not in read(noxfile):
         yield (
             'In the sessions of noxfile.py that run pytest, add `session.install("-r", '
             '"testdb/requirements.txt")`; where a message of testdb says `nox -s dev`, run '
@@ -293,7 +302,7 @@ def advise(
             "tasks.py is yours, and a folder tasks/ would hide it: `invoke db.…` is left out. Make "
             "it tasks/__init__.py, and adopt again"
         )
-    elif tasks.exists() and "testdb" not in read(tasks):
+    elif tasks.exists() and not (knows_testdb(text := read(tasks)) or IMPORTS_TASKS.search(text)):
         yield (
             "To tasks/__init__.py, add `from tasks import db, examples, server, service`, and "
             "those to its namespace"
@@ -337,7 +346,7 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
                 f"{name} sets {service.variable}, which testdb does. Delete that, or make it "
                 "`os.environ.setdefault`"
             )
-        if path.name != "conftest.py" or "testdb" in text:
+        if path.name != "conftest.py" or knows_testdb(text):
             continue
         fixtures, engine_line = find_fixtures(path, OURS)
         own = [f"the fixtures {', '.join(fixtures)} of {name}"] if fixtures else []

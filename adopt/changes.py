@@ -1,5 +1,6 @@
 """What adopting changes in a project, and how git undoes it."""
 
+import re
 import shlex
 import subprocess
 from dataclasses import dataclass, field
@@ -96,6 +97,12 @@ def tracked(root: Path, *places: str) -> set[str]:
     return set(git(root, "ls-files", "-z", "--", *places).stdout.split("\0")) - {""}
 
 
+def knows_testdb(text: str) -> bool:
+    """Tell whether code uses testdb; the word alone may name a database of the owner's."""
+    uses = r"^\s*(?:from|import) testdb\b|\btestdb\.fixtures\b"
+    return re.search(uses, text, re.MULTILINE) is not None
+
+
 def outdated(root: Path, wanted: dict[str, str]) -> dict[str, str]:
     """Find what was adopted and is not as this template has it, and what it has instead.
 
@@ -104,7 +111,7 @@ def outdated(root: Path, wanted: dict[str, str]) -> dict[str, str]:
     found = {}
     for name in sorted(wanted.keys() - OWNERS):
         text = read(root / name)
-        is_adopted = name.startswith("testdb/") or "testdb" in text
+        is_adopted = name.startswith("testdb/") or knows_testdb(text)
         if is_adopted and text != wanted[name] and (root / name).exists():
             found[name] = wanted[name]
     return found

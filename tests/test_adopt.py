@@ -468,6 +468,31 @@ def test_an_update_replaces_what_the_template_wrote(tmp_path: Path) -> None:
     assert git(path, "status", "--short") == " M app/main.py\n"
 
 
+def test_what_only_speaks_of_a_database_named_testdb_is_the_owners(tmp_path: Path) -> None:
+    path = copied(SHOP, tmp_path)
+    own = {
+        "tasks/__init__.py": "",
+        "tasks/db.py": 'def create(c):\n    c.run("createdb testdb")\n',
+        "noxfile.py": 'import nox\nnox.options.envdir = "testdb"\n',
+        "tests/conftest.py": CONFTEST.replace("shared/test", "localhost/testdb"),
+    }
+    for name, text in own.items():
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text(text)
+    under_git(path)
+    done = adopt(path).expect(
+        "In the sessions of noxfile.py",
+        "To tasks/__init__.py, add `from tasks import db, examples, server, service`",
+        "client of tests/conftest.py and the engine in tests/conftest.py:10",
+    )
+    done.expect_none_of("Files of another version")
+    (path / "tasks/__init__.py").write_text("from tasks import db, examples, server, service\n")
+    under_git(path)
+    done = adopt(path, "--update").expect("Left as it is: ")
+    done.expect_none_of("Replaced", "To tasks/__init__.py")
+    assert (path / "tasks/db.py").read_text() == own["tasks/db.py"]
+
+
 CONFTEST: Final = """
 import pytest
 from sqlalchemy import create_engine
