@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from changes import (
     OWN_ADAPTER,
@@ -96,13 +97,13 @@ def main() -> None:
     advice = []
     if options.update:
         changes.update()
-        if problem := changes.uncommitted():
-            sys.exit(f"ERROR: {problem} Nothing was written.")
     elif behind := [*outdated(root, wanted), *dropped(root, wanted)]:
         advice.append(
             f"Files of another version of this template: {len(behind)}, such as {behind[0]}. "
             f"./run adopt --update {root} replaces them"
         )
+    if problem := changes.linked() or changes.uncommitted():
+        sys.exit(f"ERROR: {problem} Nothing was written.")
     advice += advise(root, service, settings, hides_tasks=hides_tasks)
     advice += advise_on_adapter(root, service, is_new=OWN_ADAPTER in new)
     undo = changes.how_to_undo()
@@ -267,13 +268,8 @@ def advise(
     if settings:
         yield from advise_on_pytest(root / settings)
     pyproject = read_pyproject(root)
-    backend = pyproject.get("build-system", {}).get("build-backend", "")
-    is_flat = "/" not in service.package
-    if is_flat and "setuptools" in backend and "setuptools" not in pyproject.get("tool", {}):
-        yield (
-            "To pyproject.toml, add `[tool.setuptools]` and `packages = "
-            f'["{service.package}"]`: wheels hold no testdb'
-        )
+    if advice := advise_on_wheels(pyproject, service.package):
+        yield advice
     env = root / service.migrations / "env.py"
     if "current_app" in (text := read(env)):
         factory = service.factory or Place("…", "create_app")
@@ -307,6 +303,26 @@ def advise(
             "To tasks/__init__.py, add `from tasks import db, examples, server, service`, and "
             "those to its namespace"
         )
+
+
+def advise_on_wheels(pyproject: dict[str, Any], package: str) -> str | None:
+    """Say how setuptools is told what to pack: it fails, or packs testdb, where that is not told.
+
+    Args:
+        pyproject: what pyproject.toml holds.
+        package: the folder of the package, or its one file, as seen from the root.
+    """
+    backend = pyproject.get("build-system", {}).get("build-backend", "")
+    told = pyproject.get("tool", {}).get("setuptools", {})
+    outermost = Path(package).parts[0]
+    if "setuptools" not in backend or outermost == "src" or {"packages", "py-modules"} & {*told}:
+        return None
+    if outermost.endswith(".py"):
+        table, line = "tool.setuptools", f'py-modules = ["{outermost.removesuffix(".py")}"]'
+    else:
+        table = "tool.setuptools.packages.find"
+        line = f'include = ["{outermost}", "{outermost}.*"]'
+    return f"To pyproject.toml, add `[{table}]` and `{line}`: wheels hold no testdb"
 
 
 def advise_on_adapter(root: Path, service: Service, *, is_new: bool) -> Iterator[str]:

@@ -46,6 +46,18 @@ class Changes:
         names = (*self.replaced, *self.removed)
         return sorted({"testdb" if name.startswith("testdb/") else name for name in names})
 
+    def linked(self) -> str | None:
+        """Say which symbolic link leads out of what git can undo, if one does."""
+        names = (*self.new, *self.replaced, *self.removed)
+        folders = {folder for name in names for folder in Path(name).parents}
+        for name in sorted({*map(Path, self.replaced), *folders}):
+            if (self.root / name).is_symlink():
+                return (
+                    f"{self.root / name} is a symbolic link, and git undoes nothing behind one. "
+                    "Put what it leads to in its place, or rename it."
+                )
+        return None
+
     def uncommitted(self) -> str | None:
         """Say what git could not bring back, if there is something."""
         if not self._places:

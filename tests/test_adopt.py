@@ -368,6 +368,10 @@ REFUSALS: Final = {
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
     "no TOML": ("cp project/README.md project/pyproject.toml", "pyproject.toml cannot be read"),
     "no alembic.ini": ("cp project/README.md project/alembic.ini", "alembic.ini cannot be read"),
+    "a folder elsewhere": (
+        "ln -s ../elsewhere project/examples",
+        "examples is a symbolic link, and git undoes nothing behind one",
+    ),
     "a file in the way": ("touch project/tasks", "tasks/__init__.py. Nothing was written."),
 }
 
@@ -454,6 +458,11 @@ def test_an_update_replaces_what_the_template_wrote(tmp_path: Path) -> None:
     adopt(path, "--update", code=1).expect("Is a directory: ", "Nothing was written.")
     assert git(path, "status", "--short") == ""
     link.unlink()
+    elsewhere = (path / "tasks/db.py").rename(tmp_path / "elsewhere")
+    (path / "tasks/db.py").symlink_to(elsewhere)
+    under_git(path)
+    adopt(path, "--update", code=1).expect("tasks/db.py is a symbolic link")
+    elsewhere.rename(path / "tasks/db.py")
     under_git(path)
     shutil.rmtree(path / "testdb/postgres")
     adopt(path).expect(f"./run adopt --update {path} replaces them")
@@ -491,6 +500,35 @@ def test_what_only_speaks_of_a_database_named_testdb_is_the_owners(tmp_path: Pat
     done = adopt(path, "--update").expect("Left as it is: ")
     done.expect_none_of("Replaced", "To tasks/__init__.py")
     assert (path / "tasks/db.py").read_text() == own["tasks/db.py"]
+
+
+WHEELS: Final = {
+    "a package": (
+        "app/__init__.py",
+        "",
+        'add `[tool.setuptools.packages.find]` and `include = ["app", "app.*"]`: wheels hold no',
+    ),
+    "a package in a folder": (
+        "backend/app/__init__.py",
+        "[tool.setuptools.package-data]",
+        'and `include = ["backend", "backend.*"]`: wheels hold no testdb',
+    ),
+    "one file": ("app.py", "", 'add `[tool.setuptools]` and `py-modules = ["app"]`: wheels'),
+    "what is told": ("app/__init__.py", '[tool.setuptools]\npackages = ["app"]', None),
+}
+
+
+@pytest.mark.parametrize("wheel", WHEELS)
+def test_wheels_hold_all_of_a_service_and_no_testdb(tmp_path: Path, wheel: str) -> None:
+    package, told, expected = WHEELS[wheel]
+    backend = '[build-system]\nbuild-backend = "setuptools.build_meta"\n'
+    path = write({package: "", "pyproject.toml": backend + told}, tmp_path / "shop")
+    name = package.removesuffix("/__init__.py").removesuffix(".py").replace("/", ".")
+    done = adopt(path, "--package", name)
+    if expected:
+        done.expect(expected)
+    else:
+        done.expect_none_of("wheels hold no testdb")
 
 
 CONFTEST: Final = """
