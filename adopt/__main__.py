@@ -6,6 +6,7 @@ older template wrote. Needs Cookiecutter.
 
 import argparse
 import json
+import os
 import re
 import signal
 import sys
@@ -90,7 +91,7 @@ def main() -> None:
     if hides_tasks:
         wanted = {name: text for name, text in wanted.items() if not name.startswith("tasks/")}
     settings = pytest_settings(root)
-    if settings and settings != "pytest.ini":
+    if settings and settings != root / "pytest.ini":
         del wanted["pytest.ini"]
     new = {name: text for name, text in wanted.items() if not (root / name).exists()}
     changes = Changes(root, wanted, new)
@@ -250,23 +251,27 @@ def report(changes: Changes) -> None:
         print(f"{title}: {', '.join(shown) or 'nothing'}")
 
 
-def pytest_settings(root: Path) -> str | None:
-    """Find the file that pytest takes its settings from."""
-    for name, shown_by in PYTEST_SETTINGS.items():
-        path = root / name
-        if path.exists() and re.search(shown_by, read(path), re.MULTILINE):
-            return name
+def pytest_settings(root: Path) -> Path | None:
+    """Find the file that pytest takes its settings from, in the project or above it under git."""
+    repository = Path(git(root, "rev-parse", "--show-toplevel").stdout.rstrip("\n"))
+    for folder in (root, *root.parents):
+        for name, shown_by in PYTEST_SETTINGS.items():
+            path = folder / name
+            if path.exists() and re.search(shown_by, read(path), re.MULTILINE):
+                return path
+        if folder == repository:
+            break
     return None
 
 
 def advise(
-    root: Path, service: Service, settings: str | None, *, hides_tasks: bool
+    root: Path, service: Service, settings: Path | None, *, hides_tasks: bool
 ) -> Iterator[str]:
     """Say what the owner adds to files of their own, ready to paste."""
     tool = "uv add --group testdb" if (root / "uv.lock").exists() else "pip install"
     yield f"{tool} -r testdb/requirements.txt"
     if settings:
-        yield from advise_on_pytest(root / settings)
+        yield from advise_on_pytest(root, service, settings)
     pyproject = read_pyproject(root)
     if advice := advise_on_wheels(pyproject, service.package):
         yield advice
@@ -339,17 +344,28 @@ def advise_on_adapter(root: Path, service: Service, *, is_new: bool) -> Iterator
     yield from (f"In testdb/adapter.py, {line}" for line in service.not_found)
 
 
-def advise_on_pytest(path: Path) -> Iterator[str]:
+def advise_on_pytest(root: Path, service: Service, path: Path) -> Iterator[str]:
     """Say what the settings of pytest lack."""
-    text = read(path)
-    if "testdb.fixtures" in text:
-        return
-    for name, *words in (("addopts", "-p", "testdb.fixtures"), ("pythonpath", ".")):
+    text, file = read(path), os.path.relpath(path, root)
+    folders = [root.relative_to(path.parent) / folder for folder in service.pythonpath.split()]
+    wanted = {
+        "addopts": ["-p", "testdb.fixtures"],
+        "pythonpath": [folder.as_posix() for folder in folders],
+    }
+    for name, words in wanted.items():
         spelled = json.dumps(words) if path.suffix == ".toml" else " ".join(words)
-        if not re.search(rf"^{name}\b", text, re.MULTILINE):
-            yield f"To the settings of pytest in {path.name}, add `{name} = {spelled}`"
-        elif name == "addopts":
-            yield f"To `addopts` in {path.name}, add `{' '.join(words)}`"
+        if (found := find_setting(name, text)) is None:
+            yield f"To the settings of pytest in {file}, add `{name} = {spelled}`"
+        elif name == "addopts" and not any(word.endswith("testdb.fixtures") for word in found):
+            yield f"To `addopts` in {file}, add `{' '.join(words)}`"
+        elif name == "pythonpath" and folders[0] not in map(Path, found):
+            yield f"To `pythonpath` in {file}, add `{words[0]}`"
+
+
+def find_setting(name: str, text: str) -> list[str] | None:
+    """Find the words of a setting of pytest, in TOML or not; None where it is not set."""
+    found = re.search(rf"^{name}\s*=(.*?)(?=^[\w\[]|\Z)", text, re.MULTILINE | re.DOTALL)
+    return re.findall(r"""[^\s"',\[\]]+""", found[1]) if found else None
 
 
 def advise_on_tests(root: Path, service: Service) -> Iterator[str]:

@@ -695,7 +695,34 @@ def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:
     with (path / "pyproject.toml").open("a") as pyproject:
         pyproject.write('addopts = "-q"\n')  # the settings of pytest come last
     done = adopt(path).expect("To `addopts` in pyproject.toml, add `-p testdb.fixtures`")
-    done.expect_none_of("add `addopts", "add `pythonpath")
+    done.expect_none_of("add `addopts", "`pythonpath")
+
+
+def test_a_pythonpath_without_the_root_is_added_to(tmp_path: Path) -> None:
+    path = copied(NOTES, tmp_path)
+    settings = path / "pyproject.toml"
+    own = settings.read_text()
+    settings.write_text(own + '[tool.pytest.ini_options]\npythonpath = [\n    "src",\n]\n')
+    adopt(path).expect("To `pythonpath` in pyproject.toml, add `.`")
+    settings.write_text(own + '[tool.pytest.ini_options]\npythonpath = "src ."\n')
+    adopt(path).expect_none_of("`pythonpath")
+    settings.write_text(own + "[tool.pytest.ini_options]\n")
+    adopt(path).expect('pytest in pyproject.toml, add `pythonpath = [".", "src"]`')
+
+
+def test_settings_of_pytest_above_the_project_stay_in_force(tmp_path: Path) -> None:
+    (tmp_path / "pytest.ini").touch()  # is not in the repository
+    repository = write({"backend/app/__init__.py": ""}, tmp_path / "repository")
+    adopt(repository / "backend")
+    written = repository / "backend/pytest.ini"
+    assert written.read_text() == "[pytest]\npythonpath = .\naddopts = -p testdb.fixtures\n"
+    written.unlink()
+    (repository / "tox.ini").write_text("[pytest]\naddopts = -q\n")
+    adopt(repository / "backend").expect(
+        "To `addopts` in ../tox.ini, add `-p testdb.fixtures`",
+        "To the settings of pytest in ../tox.ini, add `pythonpath = backend`",
+    )
+    assert not written.exists()
 
 
 def test_what_is_not_found_is_to_be_filled_in_until_it_is(tmp_path: Path) -> None:
