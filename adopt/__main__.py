@@ -46,6 +46,15 @@ MARK = "# demo"
 TAKEN = ("testdb/**/*.py", "tasks/*.py", "examples/run_all.py")
 """What an adopted project has of a generated one."""
 LEFT_OUT = (OWN_ADAPTER, "tasks/demo.py")
+NOT_INSTALLED = {
+    "from pathlib import Path\n": "",
+    'SERVICES = Path(__file__).resolve().parents[2].glob("src/*/__init__.py")\n': "",
+    "service depends on, one of what its tests do, and the service itself.": (
+        "service depends on, and one of what its tests do."
+    ),
+    ", *(path.parent.name for path in SERVICES)]": "]",
+}
+"""What testdb/identity/interpreter.py says otherwise where the service need not be installed."""
 TO_FILL_IN = "NotImplementedError"
 """What the adapter raises where nothing could be found."""
 OURS = {
@@ -171,10 +180,15 @@ def files(service: Service) -> dict[str, str]:
     made["tasks/service.py"] = made["tasks/service.py"].replace(
         "{service.url}/docs", "{service.url}"
     )
+    source = Path(service.package).parent.as_posix()
+    paths = "str(ROOT)" if source == "." else f'f"{{ROOT}}{{os.pathsep}}{{ROOT}}/{source}"'
     made["tasks/examples.py"] = made["tasks/examples.py"].replace(
         "    script = ",
-        '    os.environ["PYTHONPATH"] = str(ROOT)  # testdb is not installed\n    script = ',
+        f'    os.environ["PYTHONPATH"] = {paths}  # testdb is not installed\n    script = ',
     )
+    for old, new in NOT_INSTALLED.items():
+        interpreter = made["testdb/identity/interpreter.py"]
+        made["testdb/identity/interpreter.py"] = interpreter.replace(old, new)
     jinja = Environment(
         autoescape=False,  # noqa: S701  Python, not HTML
         undefined=StrictUndefined,

@@ -33,7 +33,7 @@ FOREIGN: Final = Path(__file__).with_name("foreign")
 ADOPTED: Final = FOREIGN / "adopted"
 VARIANTS: Final = {
     *("testdb/adapter.py", "testdb/engines.py", "testdb/fixtures.py", "testdb/requirements.txt"),
-    "testdb/identity/project.py",
+    *("testdb/identity/interpreter.py", "testdb/identity/project.py"),
 }
 """What testdb has or says otherwise in an adopted project."""
 
@@ -633,6 +633,35 @@ def test_a_url_in_parts_leads_to_the_database_of_the_test(
     project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
     # Now the first to import the engines is the test, while the settings name no database.
     project.run("pytest", "-n", "0").expect("2 passed", "no migration ran")
+
+
+@pytest.mark.parametrize("source", [".", "src", "backend"])
+def test_a_package_that_is_not_installed_is_found_in_its_folder(
+    tmp_path: Path, environment: Environment, source: str
+) -> None:
+    path = write({f"{source}/shop/__init__.py": ""}, tmp_path / "shop")
+    adopt(path, "--package", "backend.shop" if source == "backend" else "shop")
+    bare = Project(path, environment, {"PYTHONPATH": ""})
+    bare.run("invoke", "examples.list").expect("health")
+    bare.run("python", "-c", "import testdb.adapter, shop")
+    bare.write("examples/run_all.py", "import shop; print('imported shop')\n")
+    bare.run("invoke", "examples.run").expect("imported shop")
+
+
+@pytest.mark.long
+def test_a_package_in_src_of_one_of_several_projects(
+    tmp_path: Path, environment: Environment, homes: Path
+) -> None:
+    files = {name.replace("app/", "src/app/"): text for name, text in PARTS.items()}
+    settings = {"pytest.ini": "[pytest]\naddopts = -p testdb.fixtures\npythonpath = backend\n"}
+    repository = {f"backend/{name}": text for name, text in files.items()} | settings
+    path = write(repository, tmp_path / "repository") / "backend"
+    adopt(path).expect_none_of("settings of pytest", "`pythonpath`")
+    bare = {"TESTDB_HOME": str(embedded.new_home(homes)), "PYTHONPATH": ""}
+    project = Project(path, environment, bare)
+    project.run("pytest", "-n", "2").expect("2 passed", "template main migrated in")
+    project.run("invoke", "db.create").expect("Kept for")
+    project.run("invoke", "examples.run").find("health .*passed")
 
 
 ELSEWHERE: Final = PARTS | {

@@ -9,6 +9,9 @@ what is still wrong.
 from __future__ import annotations
 
 import os
+<% if "/" in package %>
+import sys
+<% endif %>
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +24,9 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[1]
 PACKAGE: Final = ROOT / "<< package >>"
 """Where the service is."""
+<% if "/" in package %>
+sys.path.append(str(PACKAGE.parent))  # tasks, examples and the service's process find it there
+<% endif %>
 ALEMBIC_INI: Final = ROOT / "<< alembic_ini >>"
 MIGRATIONS: Final = ROOT / "<< migrations >>"
 """The folder of env.py: `script_location` in alembic.ini."""
