@@ -34,6 +34,7 @@ from guess import (
     find_drivers,
     find_fixtures,
     guess,
+    python_files,
     read,
     read_pyproject,
 )
@@ -59,10 +60,14 @@ TO_FILL_IN = "NotImplementedError"
 """What the adapter raises where nothing could be found."""
 OURS = {
     *("app", "client", "databases", "http", "isolation", "run", "service", "session", "worker"),
-    *("service_databases", "worker_app", "worker_databases", "worker_service"),
+    *("adapter_session", "service_databases", "worker_app", "worker_databases", "worker_service"),
 }
 """The fixtures in testdb/fixtures.py, and what they are made of."""
 IMPORTS_TASKS = re.compile(r"\bfrom tasks import[\s(\w,]+\bserver\b")
+SQLITE = re.compile(
+    r"""^(?!\s+\w+\s*:)[^#\n]*(?:create_(?:async_)?engine\(|=)\s*f?["']sqlite(?:\+\w+)?:""",
+    re.MULTILINE,
+)
 PYTEST_SETTINGS = {
     "pytest.toml": r"^\[pytest\]",
     ".pytest.toml": r"^\[pytest\]",
@@ -304,6 +309,11 @@ def advise(
             "service write its URL as postgresql+psycopg://…, async or not, or take the one in "
             "its settings as it is, and no arguments of another driver's"
         )
+    if found := find_sqlite(root, service):
+        yield (
+            f"{found} is written into the code, and testdb's `session` refuses such an engine: "
+            f"tests would commit there. Have the service take its URL from {service.variable}"
+        )
     yield from advise_on_tests(root, service)
     noxfile, tasks = root / "noxfile.py", root / "tasks" / "__init__.py"
     if noxfile.exists() and "testdb/requirements.txt" not in read(noxfile):
@@ -322,6 +332,16 @@ def advise(
             "To tasks/__init__.py, add `from tasks import db, examples, server, service`, and "
             "those to its namespace"
         )
+
+
+def find_sqlite(root: Path, service: Service) -> str | None:
+    """Name the first URL of SQLite in the code that is no default of a variable or a setting."""
+    for file in python_files(root / service.package):
+        text = read(file)
+        if found := SQLITE.search(text):
+            line = text.count("\n", 0, found.end()) + 1
+            return f"SQLite in {file.relative_to(root)}:{line}"
+    return None
 
 
 def advise_on_wheels(pyproject: dict[str, Any], package: str) -> str | None:

@@ -572,6 +572,23 @@ def test_fixtures_and_drivers_that_stand_in_the_way_are_named(tmp_path: Path) ->
     )
 
 
+def test_a_database_in_a_file_is_named_unless_it_is_a_default(tmp_path: Path) -> None:
+    files = {
+        "app/__init__.py": """
+import os
+URL = os.environ.get("DATABASE_URL", "sqlite:///default.db")
+class S(BaseSettings):
+    database_url: str = "sqlite:///default.db"  # or "postgresql://"
+# url = "sqlite:///default.db"
+""",
+        "app/models.py": 'name = "own.db"\nurl = f"sqlite:///{name}"\n',
+    }
+    adopt(write(files, tmp_path / "shop")).expect(
+        "SQLite in app/models.py:2 is written into the code",
+        "Have the service take its URL from DATABASE_URL",
+    )
+
+
 PARTS: Final = {
     "app/__init__.py": """
 import os
@@ -662,6 +679,54 @@ def test_a_package_in_src_of_one_of_several_projects(
     project.run("pytest", "-n", "2").expect("2 passed", "template main migrated in")
     project.run("invoke", "db.create").expect("Kept for")
     project.run("invoke", "examples.run").find("health .*passed")
+
+
+IN_A_FILE: Final = PARTS | {
+    "app/__init__.py": """
+from fastapi import FastAPI
+from sqlalchemy import create_engine
+engine = create_engine("sqlite:///own.db")
+app = FastAPI()
+""",
+    "tests/test_sqlite.py": """
+import pytest
+from app import engine
+from sqlalchemy import create_engine, text
+
+@pytest.fixture
+def own(tmp_path):
+    with create_engine(f"sqlite:///{tmp_path}/own.db").connect() as connection:
+        yield connection
+
+def test_own(own, databases):
+    own.execute(text("CREATE TABLE cups (id int)"))
+
+def test_session(session):
+    session.execute(text("CREATE TABLE cups (id int)"))
+""",
+}
+del IN_A_FILE["tests/test_parts.py"]
+
+
+@pytest.mark.long
+def test_no_test_commits_to_a_database_in_a_file(
+    tmp_path: Path, environment: Environment, homes: Path
+) -> None:
+    adopt(write(IN_A_FILE, tmp_path / "shop")).expect("SQLite in app/__init__.py:4")
+    home = {"TESTDB_HOME": str(embedded.new_home(homes))}
+    project = Project(tmp_path / "shop", environment, home)
+    refused = project.run("pytest", "-n", "0", code=pytest.ExitCode.USAGE_ERROR)
+    refused.expect("env.py connects to sqlite, and would migrate a real database")
+    assert not (project / "own.db").exists()
+    project.replace(
+        "alembic/env.py",
+        "from app import engine",
+        'import os, sqlalchemy\nengine = sqlalchemy.create_engine(os.environ["DATABASE_URL"])',
+    )
+    done = project.run("pytest", "-n", "0", code=pytest.ExitCode.TESTS_FAILED)
+    done.expect("1 passed, 1 error", "The service's session is on sqlite, not on PostgreSQL")
+    done.expect_none_of("Traceback", "INTERNALERROR")
+    assert not (project / "own.db").exists()
 
 
 ELSEWHERE: Final = PARTS | {

@@ -101,12 +101,26 @@ def _was_ended(connection: psycopg.Connection | psycopg.AsyncConnection) -> bool
     return bool(poll.poll(0))
 
 
+def _refuse_others(dialect: Dialect, *_: object) -> None:
+    if dialect.name != "postgresql":
+        msg = (
+            f"env.py connects to {dialect.name}, and would migrate a real database. Have it take "
+            "its URL or engine from the service's settings."
+        )
+        raise RefusedError(msg)
+
+
 @contextmanager
 def left_by_env_py(connection: Connection) -> Iterator[None]:
-    """Close in the end this connection, and what env.py leaves in a pool to the same database."""
+    """Close in the end this connection, and what env.py leaves in a pool to the same database.
+
+    Meanwhile nothing connects to a database that is not PostgreSQL's.
+    """
+    event.listen(Engine, "do_connect", _refuse_others)
     try:
         yield
     finally:
+        event.remove(Engine, "do_connect", _refuse_others)
         connection.close()
         sessions.close([connection.engine.url.database], SERVICE)
 

@@ -18,12 +18,14 @@ that a startup stores. The service of e2e tests starts once, and its rows go wit
 
 from __future__ import annotations
 
+from contextlib import suppress
 from inspect import isasyncgenfunction
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from testdb import adapter
+from testdb.identity.errors import RefusedError
 from testdb.testing.isolation import Isolation, IsolationMode
 
 if TYPE_CHECKING:
@@ -84,7 +86,29 @@ def _fixture(function: Any) -> Any:
 
 
 client = _fixture(adapter.client)
-session = _fixture(adapter.session)
+adapter_session = _fixture(adapter.session)
+
+
+@pytest.fixture
+def session(adapter_session: Any) -> Any:
+    """Read and write over the engine that the service uses.
+
+    Raises:
+        RefusedError: it is not PostgreSQL's: what a test commits would stay in a real database.
+    """
+    from sqlalchemy.exc import UnboundExecutionError
+
+    # It may have an engine for each table, or be no session of SQLAlchemy's.
+    with suppress(AttributeError, UnboundExecutionError):
+        name = adapter_session.get_bind().dialect.name
+        if name != "postgresql":
+            msg = (
+                f"The service's session is on {name}, not on PostgreSQL: what a test commits would "
+                f"stay there. Have the service take its URL from {adapter.URL_VARIABLE}, or say in "
+                "testdb/adapter.py, session, where its sessions on PostgreSQL come from."
+            )
+            raise RefusedError(msg)
+    return adapter_session
 
 
 @pytest.fixture(scope="session")
