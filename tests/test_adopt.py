@@ -681,6 +681,48 @@ def test_a_package_in_src_of_one_of_several_projects(
     project.run("invoke", "examples.run").find("health .*passed")
 
 
+STATE: Final = PARTS | {
+    "app/__init__.py": """
+import os
+from contextlib import asynccontextmanager
+from fastapi import FastAPI, Request
+from sqlalchemy import create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+URL = os.environ["DATABASE_URL"]
+engine = create_engine(URL)
+
+@asynccontextmanager
+async def lifespan(app):
+    yield {"engine": create_async_engine(URL)}
+
+app = FastAPI(lifespan=lifespan)
+
+@app.get("/")
+async def read(request: Request):
+    async with request.state.engine.connect() as connection:
+        return await connection.scalar(text("SELECT current_database()"))
+""",
+    "tests/test_parts.py": """
+import pytest
+
+@pytest.mark.asyncio
+async def test_state(client, databases):
+    assert (await client.get("/")).json() == databases.urls["main"].database
+""",
+}
+
+
+@pytest.mark.long
+def test_what_a_lifespan_yields_is_the_state_of_requests(
+    tmp_path: Path, environment: Environment, homes: Path
+) -> None:
+    adopt(write(STATE, tmp_path / "shop"))
+    home = {"TESTDB_HOME": str(embedded.new_home(homes))}
+    project = Project(tmp_path / "shop", environment, home)
+    project.run("pytest", "-n", "0").expect("1 passed")
+
+
 IN_A_FILE: Final = PARTS | {
     "app/__init__.py": """
 from fastapi import FastAPI

@@ -79,12 +79,14 @@ async def client(app: Any) -> AsyncIterator[Any]:
 <% else %>
     from httpx import ASGITransport, AsyncClient
 
-    transport = ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        AsyncClient(transport=transport, base_url="http://service") as client,
-    ):
-        yield client
+    async with app.router.lifespan_context(app) as state:
+
+        async def service(scope: Any, receive: Any, send: Any) -> None:
+            await app({**scope, "state": dict(state or {})}, receive, send)
+
+        transport = ASGITransport(service)
+        async with AsyncClient(transport=transport, base_url="http://service") as client:
+            yield client
 <% endif %>
 <% else %>
 def client(app: Any) -> Iterator[Any]:
