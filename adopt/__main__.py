@@ -64,10 +64,13 @@ OURS = {
 }
 """The fixtures in testdb/fixtures.py, and what they are made of."""
 IMPORTS_TASKS = re.compile(r"\bfrom tasks import[\s(\w,]+\bserver\b")
+"""What the owner of a tasks/__init__.py is told to add."""
 SQLITE = re.compile(
-    r"""^(?!\s+\w+\s*:)[^#\n]*(?:create_(?:async_)?engine\(|=)\s*f?["']sqlite(?:\+\w+)?:""",
+    r"""^(?!\s+\w+\s*:)[^#\n]*"""
+    r"""(?:create_(?:async_)?engine\(|(?<!default)=)\s*f?["']sqlite(?:\+\w+)?:""",
     re.MULTILINE,
 )
+"""A URL of SQLite that is no default of a setting, a field in a class, nor of a variable."""
 PYTEST_SETTINGS = {
     "pytest.toml": r"^\[pytest\]",
     ".pytest.toml": r"^\[pytest\]",
@@ -335,10 +338,11 @@ def advise(
 
 
 def find_sqlite(root: Path, service: Service) -> str | None:
-    """Name the first URL of SQLite in the code that is no default of a variable or a setting."""
-    for file in python_files(root / service.package):
-        text = read(file)
-        if found := SQLITE.search(text):
+    """Name the first URL of SQLite that is written into the code, tests in the package aside."""
+    package = root / service.package
+    for file in python_files(package):
+        is_test = any(re.match("test|conftest", part) for part in file.relative_to(package).parts)
+        if not is_test and (found := SQLITE.search(text := read(file))):
             line = text.count("\n", 0, found.end()) + 1
             return f"SQLite in {file.relative_to(root)}:{line}"
     return None

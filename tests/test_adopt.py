@@ -577,14 +577,17 @@ def test_a_database_in_a_file_is_named_unless_it_is_a_default(tmp_path: Path) ->
         "app/__init__.py": """
 import os
 URL = os.environ.get("DATABASE_URL", "sqlite:///default.db")
+URL = config("DATABASE_URL", default="sqlite:///default.db")
 class S(BaseSettings):
     database_url: str = "sqlite:///default.db"  # or "postgresql://"
 # url = "sqlite:///default.db"
 """,
-        "app/models.py": 'name = "own.db"\nurl = f"sqlite:///{name}"\n',
+        "app/e2e/conftest.py": 'engine = create_engine("sqlite://")\n',
+        "app/tests/helpers.py": 'engine = create_engine("sqlite://")\n',
+        "app/zzz/models.py": 'name = "own.db"\nurl = f"sqlite:///{name}"\n',
     }
     adopt(write(files, tmp_path / "shop")).expect(
-        "SQLite in app/models.py:2 is written into the code",
+        "SQLite in app/zzz/models.py:2 is written into the code",
         "Have the service take its URL from DATABASE_URL",
     )
 

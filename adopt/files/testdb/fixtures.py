@@ -98,8 +98,8 @@ def session(adapter_session: Any) -> Any:
     """
     from sqlalchemy.exc import UnboundExecutionError
 
-    # It may have an engine for each table, or be no session of SQLAlchemy's.
-    with suppress(AttributeError, UnboundExecutionError):
+    # It may have an engine for each table, or be no session of SQLAlchemy's, or one of a task.
+    with suppress(AttributeError, RuntimeError, UnboundExecutionError):
         name = adapter_session.get_bind().dialect.name
         if name != "postgresql":
             msg = (
