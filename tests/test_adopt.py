@@ -1232,13 +1232,13 @@ pytest = "*"
         {
             "slug": "invoicing",
             "install": ['"--editable=."'],
-            "not_found": "add to REQUIREMENTS in noxfile.py what your tests need: it does not read "
-            "tool.poetry.group",
+            "not_installed": "To REQUIREMENTS in noxfile.py, add what your tests need: it does not "
+            "read tool.poetry.group",
         },
     ),
     "nothing to install": (
         "",
-        {"not_found": "add to REQUIREMENTS in noxfile.py what the service needs"},
+        {"not_installed": "To REQUIREMENTS in noxfile.py, add what the service needs"},
     ),
 }
 """The code of app/code.py, or of several files; and what is made of it: `not_found` has that line,
