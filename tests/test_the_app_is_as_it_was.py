@@ -87,6 +87,40 @@ async def test_its_exception_handlers(app, client, way, time):
     assert (await client.get("/fails")).status_code == 418
 """
 
+STATE = """
+from fastapi import Request, WebSocket
+from fastapi.testclient import TestClient
+
+
+def begun(request: Request):
+    return request.state.begun.pop()
+
+
+async def talk(websocket: WebSocket):
+    await websocket.accept()
+    await websocket.send_text(websocket.state.begun[0])
+
+
+@every_way
+async def test_of_the_client(app, client, way):
+    app.get("/begun")(begun)
+    assert (await client.get("/begun")).json() == "well"
+
+
+@every_way
+def test_of_the_test_client(app, way):
+    app.websocket("/talk")(talk)
+    with TestClient(app).websocket_connect("/talk") as talking:
+        assert talking.receive_text() == "well"
+
+
+@every_way
+def test_of_a_lifespan_of_its_own(app, way):
+    app.get("/begun")(begun)
+    with TestClient(app) as client:
+        assert client.get("/begun").json() == "well"
+"""
+
 TEST_CLIENT = '''
 from fastapi.testclient import TestClient
 from sqlalchemy import func, select
@@ -155,6 +189,12 @@ with_each_loop_scope = pytest.mark.parametrize(
 def test_what_a_test_changes_of_the_app_is_gone(project: Project, loops: str) -> None:
     done = project.run("pytest", write(project, EVERY_WAY + CHANGES), *loop_scopes(loops))
     done.expect("28 passed")
+
+
+def test_requests_find_the_state_that_the_lifespan_yields(project: Project) -> None:
+    begun = 'yield {"begun": ["well"] * 9}'
+    project.replace("src/my_service/app.py", "            yield\n", f"            {begun}\n")
+    project.run("pytest", write(project, EVERY_WAY + STATE)).expect("6 passed")
 
 
 @with_each_loop_scope

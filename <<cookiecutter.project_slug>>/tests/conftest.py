@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testdb.adapter import create_app, settings, unchanged
+from testdb.adapter import create_app, settings, share_state, unchanged
 from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode, as_service
 
@@ -59,7 +59,8 @@ async def lifespan_of(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
     app = create_app(settings(databases.urls))
     async with AsyncExitStack() as stack:
         with as_service():
-            await stack.enter_async_context(app.router.lifespan_context(app))
+            state = await stack.enter_async_context(app.router.lifespan_context(app))
+        share_state(app, state or {})
         yield app
 
 

@@ -1106,9 +1106,16 @@ MUTANTS: Final = {
         Mutant(
             "the lifespan does not run",
             "tests/conftest.py",
-            "            await stack.enter_async_context(app.router.lifespan_context(app))\n",
-            "            pass\n",
+            "state = await stack.enter_async_context(app.router.lifespan_context(app))\n",
+            "state = None\n",
             LOOPS,
+        ),
+        Mutant(
+            "requests do not find what the lifespan yields",
+            "testdb/adapter.py",
+            '            if scope["type"] != "lifespan":\n',
+            '            if scope["type"] == "lifespan":\n',
+            "test_the_app_is_as_it_was.py::test_requests_find_the_state_that_the_lifespan_yields",
         ),
         Mutant(
             "the session has a factory of its own",
