@@ -119,6 +119,13 @@ def why_not(root: Path) -> str | None:
         )
     if git(root, "rev-parse", "--verify", "HEAD").returncode:
         return f"{root} has no commit, so that git cannot tell yours from what is new: {commit}."
+    return why_taken(root)
+
+
+def why_taken(root: Path) -> str | None:
+    """Say what has the name testdb in a folder, if that is nothing to adopt or update there."""
+    if (root / OWN_ADAPTER).exists() and not (root / "testdb/engines.py").exists():
+        return f"{root} was made from this template, and adopts nothing: `cruft update` is for it."
     ours = [root / name for name in (OWN_ADAPTER, "testdb/identity/disposable.py")]
     for taken in (root / "testdb", root / "testdb.py"):
         if holds_more_than_bytecode(taken) and not any(path.exists() for path in ours):

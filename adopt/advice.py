@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from changes import OWN_ADAPTER, git, knows_testdb
-from configuration import read, read_pyproject
+from configuration import read, read_ini, read_pyproject
 from service import Place, Service
 from syntax import find_fixtures, python_files
 
@@ -64,6 +64,12 @@ def advise(
     pyproject = read_pyproject(root)
     if advice := advise_on_wheels(pyproject, service.package):
         yield advice
+    options = read_ini(root / service.alembic_ini) if service.alembic_ini.endswith(".ini") else {}
+    if {"prepend_sys_path", "version_locations"} & {*options} and "path_separator" not in options:
+        yield (
+            f"In {service.alembic_ini}, add `path_separator = os` to `[alembic]`: Alembic warns "
+            "without it, and no test runs where pytest makes errors of warnings"
+        )
     env = root / service.migrations / "env.py"
     if "current_app" in (text := read(env)):
         factory = service.factory or Place("…", "create_app")
@@ -183,7 +189,7 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
             continue
         fixtures, engine_line = find_fixtures(path, OURS)
         own = [f"the fixtures {', '.join(fixtures)} of {name}"] if fixtures else []
-        own += [f"the engine in {name}:{engine_line}"] if engine_line else []
+        own += [f"the engine that {name}:{engine_line} makes"] if engine_line else []
         if own:
             yield (
                 f"Your tests go on with {' and '.join(own)}. Delete these, and the tests run on "
@@ -192,8 +198,8 @@ def advise_on_tests(root: Path, service: Service) -> Iterator[str]:
             )
         if others := [fixture for fixture in fixtures if fixture not in OURS]:
             yield (
-                f"Where tests ask for {', '.join(others)}, have them ask for `session`; or define "
-                "such a fixture, which returns `session`"
+                f"Where tests themselves ask for {', '.join(others)}, have them ask for `session`; "
+                "or define such a fixture, which returns `session`"
             )
 
 

@@ -362,6 +362,10 @@ REFUSALS: Final = {
     "no git": ("rm -r project/.git", "undoes it (fatal: not a git repository"),
     "no commit": ("rm project/.git/refs/heads/main", "has no commit"),
     "own testdb": ("cp -r project/app project/testdb", "exists, and is not of this template"),
+    "made from the template": (
+        f"cp -r {TEMPLATE}/<<cookiecutter.project_slug>>/testdb project/testdb",
+        "was made from this template, and adopts nothing",
+    ),
     "own module": ("touch project/testdb.py", "exists, and is not of this template"),
     "no package": ("rm -r project/app", "Name the one that is the service"),
     "two packages": ("cp -r project/app project/core", "has app, core. Name the one"),
@@ -491,7 +495,7 @@ def test_what_only_speaks_of_a_database_named_testdb_is_the_owners(tmp_path: Pat
     done = adopt(path).expect(
         "In the sessions of noxfile.py",
         "To tasks/__init__.py, add `from tasks import db, examples, server, service`",
-        "client of tests/conftest.py and the engine in tests/conftest.py:10",
+        "client of tests/conftest.py and the engine that tests/conftest.py:10 makes",
     )
     done.expect_none_of("Files of another version")
     (path / "tasks/__init__.py").write_text("from tasks import db, examples, server, service\n")
@@ -565,9 +569,9 @@ def test_fixtures_and_drivers_that_stand_in_the_way_are_named(tmp_path: Path) ->
     (path / "app/database.py").write_text('URL = "postgresql+asyncpg://localhost"\n')
     adopt(path).expect(
         "asyncpg in app/database.py:1, psycopg2 in requirements.txt:1: the driver has to be",
-        "fixtures engine, connection, db, client of tests/conftest.py and the engine in "
-        "tests/conftest.py:10. Delete these",
-        "Where tests ask for engine, connection, db, have them ask for `session`",
+        "fixtures engine, connection, db, client of tests/conftest.py and the engine that "
+        "tests/conftest.py:10 makes. Delete these",
+        "Where tests themselves ask for engine, connection, db, have them ask for `session`",
     )
 
 
@@ -773,6 +777,37 @@ def test_no_test_commits_to_a_database_in_a_file(
     assert not (project / "own.db").exists()
 
 
+DSN: Final = PARTS | {
+    "app/__init__.py": """
+from fastapi import FastAPI
+from pydantic import PostgresDsn
+from pydantic_settings import BaseSettings
+from sqlalchemy import create_engine, text
+
+class Settings(BaseSettings):
+    database_url: PostgresDsn
+
+engine = create_engine(str(Settings().database_url))
+app = FastAPI()
+
+@app.get("/")
+def read():
+    with engine.connect() as connection:
+        return [connection.scalar(text("SELECT current_database()"))] * 2
+""",
+}
+
+
+@pytest.mark.long
+def test_a_url_that_pydantic_checks(tmp_path: Path, environment: Environment, homes: Path) -> None:
+    adopt(write(DSN, tmp_path / "dsn")).expect_none_of("URL_VARIABLE")
+    home = {"TESTDB_HOME": str(embedded.new_home(homes))}
+    project = Project(tmp_path / "dsn", environment, home)
+    project.run("pytest", "-n", "0").expect("2 passed")
+    project.run("invoke", "db.create")
+    project.run("invoke", "db.sweep", "--kept")
+
+
 ELSEWHERE: Final = PARTS | {
     "alembic.ini": """
 [alembic]
@@ -813,6 +848,10 @@ def test_migrations_lie_where_the_settings_of_alembic_say(
     adopt(write(files, tmp_path / "elsewhere")).expect_none_of("VERSIONS", "MIGRATIONS")
     home = {"TESTDB_HOME": str(embedded.new_home(homes))}
     project = Project(tmp_path / "elsewhere", environment, home)
+    if not settings:
+        strict = ("pytest", "-n", "0", "-W", "error:No path_separator:DeprecationWarning")
+        refused = project.run(*strict, code=pytest.ExitCode.USAGE_ERROR)
+        refused.expect("No path_separator found", "pytest's `filterwarnings` makes it an error")
     project.run("pytest", "-n", "0").expect("2 passed", "template main migrated in")
     project.replace("revisions/2_second.py", "CREATE SEQUENCE", "CREATE SEQUENCES")
     project.run("pytest", "-n", "0", code=pytest.ExitCode.USAGE_ERROR).expect(
@@ -825,7 +864,10 @@ def test_several_folders_of_migrations_are_named(tmp_path: Path) -> None:
     path = write(ELSEWHERE, tmp_path / "elsewhere")
     ini = path / "alembic.ini"
     ini.write_text(ini.read_text().replace("/revisions", "/revisions %(here)s/more"))
-    adopt(path).expect("see VERSIONS: alembic.ini lists 2 folders of migrations")
+    adopt(path).expect(
+        "see VERSIONS: alembic.ini lists 2 folders of migrations",
+        "In alembic.ini, add `path_separator = os`",
+    )
 
 
 def test_options_of_pytest_are_added_to(tmp_path: Path) -> None:

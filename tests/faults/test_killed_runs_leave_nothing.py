@@ -19,7 +19,7 @@ from faults.process import Process, Processes
 from harness.external import ExternalServer
 from harness.gate import WAIT, Gate
 from harness.project import NewProject, Project
-from harness.watching import MARK, children, kill, wait_until, wait_until_gone
+from harness.watching import MARK, children, kill, living, wait_until, wait_until_gone
 
 INTEGRATION: Final = "tests/integration"
 E2E: Final = "tests/e2e"
@@ -91,7 +91,10 @@ def kill_in_the_middle(project: Project, gate: Gate, tests: str, victims: Sequen
             run, lambda run=run: {*children(run.pid)} & {*gate.arrived()}, "to be in a test"
         )
     for victim, run in runs.items():
+        workers = {*children(run.pid)}
         strike(run, victim, random.Random(0))
+        if victim == "controller":  # its worker waits at the gate
+            wait_until(lambda gone=workers: not gone & {*living(mark)}, "its worker lives on", 5)
     gate.open()
     ended = {victim: project.finish(run, code=None) for victim, run in runs.items()}
     if "worker" in ended:  # xdist makes another, and goes on

@@ -219,6 +219,13 @@ MUTANTS: Final = {
     ),
     "kill -9 of anything leaves nothing that one sweep does not remove, and no process": (
         Mutant(
+            "a worker outlives its controller",
+            "testdb/testing/plugin.py",
+            "    os.kill(os.getpid(), signal.SIGKILL)\n",
+            "    pass\n",
+            f"{KILLED}::test_runs_killed_in_the_middle_on_the_embedded_server",
+        ),
+        Mutant(
             "a child ignores its parent's death",
             "testdb/processes/child.py",
             'threading.Thread(target=watch, name="end with parent", daemon=True).start()',

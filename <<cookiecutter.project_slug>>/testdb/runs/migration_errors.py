@@ -32,6 +32,10 @@ CURES: Final = {
     Step.REDO: f"A downgrade left something behind. Correct it; {CANNOT_BE_UNDONE}",
 }
 IN_MODELS: Final = "Correct it there. It is not a migration, but migrations import the models."
+WARNING: Final = (
+    "This is a warning, and pytest's `filterwarnings` makes it an error. Mend what it names, or "
+    "ignore it there."
+)
 KNOWN: Final = {
     '" is not available': (
         "The server does not have this extension. The README lists those of the embedded server; "
@@ -70,10 +74,13 @@ def one_message(logical: str, step: Step = Step.MIGRATE) -> Iterator[None]:
     except LifecycleError:
         raise
     except Exception as error:  # noqa: BLE001  a migration may raise anything
-        file, line = _where(error, logical) or (versions(logical), "")
+        place = _where(error, logical)
+        file, line = place or (versions(logical), "")
         in_models = not _is_in(file, MIGRATIONS, versions(logical))
         what = in_short(error)
         otherwise = IN_MODELS if in_models else CURES[step]
+        if place is None and isinstance(error, Warning):
+            otherwise = WARNING
         cure = next((cure for said, cure in KNOWN.items() if said in what), otherwise)
         where = f"{shorten(file)}{line}"
         msg = f"{step} the logical database {logical} fails in {where}\n{what}\n{cure}"

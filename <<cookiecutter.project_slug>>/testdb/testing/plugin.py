@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from inspect import iscoroutinefunction
 from pathlib import Path
@@ -52,6 +55,8 @@ CONNECTIONS_PER_WORKER: Final = 2 + 5 * len(LOGICAL)
 """Two leases; and for each logical database what resets it and two clones, a test, and a route."""
 TEARDOWN_SECONDS: Final = 60.0
 """How long the end of a test, or of the run, may take before its connections are cut."""
+CONTROLLER_SECONDS: Final = 0.2
+"""How often a worker looks whether its controller lives."""
 CHECKED: Final = "testdb/checked"
 """Key in pytest's cache: the code of the service when its migrations were last checked."""
 _AUDIT: Final[pytest.StashKey[Audit]] = pytest.StashKey()
@@ -90,10 +95,20 @@ def pytest_load_initial_conftests() -> Iterator[None]:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Register the marker."""
+    """Register the marker, and have a worker end with its controller."""
+    if worker_input(config):
+        threading.Thread(target=_end_with_controller, name="testdb", daemon=True).start()
     config.addinivalue_line(
         "markers", "isolation(mode): how the test is isolated: reset (the default) or clone"
     )
+
+
+def _end_with_controller() -> None:
+    # A controller that was killed cannot tell, and xdist lets the test go on for 15 seconds.
+    controller = os.getppid()
+    while os.getppid() == controller:
+        time.sleep(CONTROLLER_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.hookimpl(tryfirst=True)

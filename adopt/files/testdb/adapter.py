@@ -174,8 +174,15 @@ def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     NOWHERE, of testdb.postgres.environment, is a host that nobody has: the folder of a socket, as
     the embedded server's, can be none. testdb/engines.py leads from it to URL_VARIABLE's.
     """
+    from sqlalchemy import make_url
+
+    from testdb.postgres.environment import NOWHERE
+
+    url = make_url(urls["main"])
+    if not url.host:  # `?host=` leads to the socket; pydantic's PostgresDsn wants a host as well
+        url = url.set(host=NOWHERE.strip("/"))
     # Slashes as they are: in alembic.ini's language a % means something else.
-    return {URL_VARIABLE: str(urls["main"]).replace("%2F", "/"), **SETTINGS}
+    return {URL_VARIABLE: str(url).replace("%2F", "/"), **SETTINGS}
 <% endif %>
 
 
