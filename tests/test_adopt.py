@@ -697,10 +697,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 URL = os.environ["DATABASE_URL"]
 engine = create_engine(URL)
+async_engine = create_async_engine(URL)
 
 @asynccontextmanager
 async def lifespan(app):
-    yield {"engine": create_async_engine(URL)}
+    yield {"engine": async_engine}
 
 app = FastAPI(lifespan=lifespan)
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from fastapi import FastAPI
     from sqlalchemy import URL, Connection
-    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from <<cookiecutter.package_name>>.settings import Settings
 
@@ -202,20 +201,6 @@ def environment(urls: Mapping[str, URL | str]) -> dict[str, str]:
     databases = {f"database_urls__{logical}": str(url) for logical, url in urls.items()}
     every = {**databases, **SETTINGS}
     return {f"{ENV_PREFIX}{name}".upper(): str(value) for name, value in every.items()}
-
-
-def share_state(app: FastAPI, state: Mapping[str, Any]) -> None:
-    """Give requests what the lifespan yielded, as a server does: it is in `request.state`."""
-
-    def middleware(app: ASGIApp) -> ASGIApp:
-        async def call(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "lifespan":
-                scope["state"] = {**state, **scope.get("state", {})}
-            await app(scope, receive, send)
-
-        return call
-
-    app.add_middleware(middleware)
 
 
 @contextmanager

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from testdb.adapter import create_app, settings, share_state, unchanged
+from testdb.adapter import create_app, settings, unchanged
 from testdb.testing.fixtures import loop_scope
 from testdb.testing.isolation import Isolation, IsolationMode, as_service
+from testdb.testing.lifespan import with_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -60,7 +61,7 @@ async def lifespan_of(databases: DatabaseSet) -> AsyncIterator[FastAPI]:
     async with AsyncExitStack() as stack:
         with as_service():
             state = await stack.enter_async_context(app.router.lifespan_context(app))
-        share_state(app, state or {})
+        app.add_middleware(with_state, state=state or {})
         yield app
 
 

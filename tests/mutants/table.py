@@ -1119,9 +1119,9 @@ MUTANTS: Final = {
         ),
         Mutant(
             "requests do not find what the lifespan yields",
-            "testdb/adapter.py",
-            '            if scope["type"] != "lifespan":\n',
-            '            if scope["type"] == "lifespan":\n',
+            "testdb/testing/lifespan.py",
+            'if scope["type"] != "lifespan":',
+            'if scope["type"] == "lifespan":',
             "test_the_app_is_as_it_was.py::test_requests_find_the_state_that_the_lifespan_yields",
         ),
         Mutant(

@@ -79,12 +79,10 @@ async def client(app: Any) -> AsyncIterator[Any]:
 <% else %>
     from httpx import ASGITransport, AsyncClient
 
+    from testdb.testing.lifespan import with_state
+
     async with app.router.lifespan_context(app) as state:
-
-        async def service(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "state": dict(state or {})}, receive, send)
-
-        transport = ASGITransport(service)
+        transport = ASGITransport(with_state(app, state or {}))
         async with AsyncClient(transport=transport, base_url="http://service") as client:
             yield client
 <% endif %>
