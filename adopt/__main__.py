@@ -123,7 +123,7 @@ def why_not(root: Path) -> str | None:
 
 
 def why_taken(root: Path) -> str | None:
-    """Say what has the name testdb in a folder, if that is nothing to adopt or update there."""
+    """Say why the name testdb is taken in a folder, unless adopting took it."""
     if (root / OWN_ADAPTER).exists() and not (root / "testdb/engines.py").exists():
         return f"{root} was made from this template, and adopts nothing: `cruft update` is for it."
     ours = [root / name for name in (OWN_ADAPTER, "testdb/identity/disposable.py")]

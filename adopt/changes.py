@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from guess import read
+from configuration import read
 
 OWN_ADAPTER = "testdb/adapter.py"
 OWNERS = {

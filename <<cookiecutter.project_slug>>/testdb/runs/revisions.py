@@ -26,8 +26,8 @@ def check_revisions(logical: str) -> None:
     parents: dict[Path, Any] = {}
     with one_message(logical):
         script = ScriptDirectory.from_config(alembic_config(logical))
-        files = "**/*.py" if script.recursive_version_locations else "*.py"
-        for path in sorted(versions(logical).glob(files)):
+        pattern = "**/*.py" if script.recursive_version_locations else "*.py"
+        for path in sorted(versions(logical).glob(pattern)):
             if path.name.startswith(("__init__", ".#")):  # as Alembic does
                 continue
             defined = _read(path)
